@@ -1,0 +1,83 @@
+"""Every error a user can meet, and the exit code each one ends with.
+
+    MoodtapeError              1  unexpected failure
+    ├── UsageError             2  wrong usage
+    │   ├── ConfigError        2  a setting is unknown or out of range
+    │   └── UnreadableFile     2  a file cannot be used at all
+    ├── DataMissing            3  rows that a command needs are not there
+    │   └── DataStale          3  they are there and too old
+    ├── GateFailed             4  audit or promotion refused
+    ├── SourceFailed           5  a provider, a quota or a budget said no
+    └── WarehouseLocked        6  another process is writing
+
+A message says what was wrong, what was expected, what came, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MoodtapeError(Exception):
+    """Base of all errors that the command line prints as one line."""
+
+    exit_code = 1
+
+
+class UsageError(MoodtapeError):
+    """The command was called in a way that cannot work."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, missing or out of range."""
+
+
+class UnreadableFile(UsageError):
+    """A file is absent, empty, cut short or lacks a needed column."""
+
+
+class DataMissing(MoodtapeError):
+    """The warehouse does not hold what the command needs."""
+
+    exit_code = 3
+
+
+class DataStale(DataMissing):
+    """The newest row is older than the command can accept."""
+
+
+class GateFailed(MoodtapeError):
+    """An audit or a promotion gate refused to go on."""
+
+    exit_code = 4
+
+
+class SourceFailed(MoodtapeError):
+    """At least one provider failed, refused or ran out of quota."""
+
+    exit_code = 5
+
+
+class WarehouseLocked(MoodtapeError):
+    """Another process holds the warehouse file for writing."""
+
+    exit_code = 6
+
+
+class InsufficientData(MoodtapeError):
+    """A statistic was asked of too few or too constant numbers."""
+
+
+def did_you_mean(word: str, valid: Iterable[str]) -> str:
+    """Return ` Did you mean X?` for the nearest valid word, or an empty string.
+
+    >>> did_you_mean("train_dayz", ["train_days", "folds"])
+    ' Did you mean train_days?'
+    >>> did_you_mean("zzz", ["train_days"])
+    ''
+    """
+    near = difflib.get_close_matches(word, list(valid), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
