@@ -1,0 +1,142 @@
+"""The only door to DuckDB: UTC sessions, one short writer at a time, a plain word when locked."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moodtape.errors import DataMissing, MoodtapeError, WarehouseLocked
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+_HOLDER = re.compile(r"PID (\d+)")
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Where the DuckDB file is and how to open it; a value, so that it can be passed on.
+
+    path: the file; it is made by the first write.
+    threads, memory_limit: of the DuckDB session.
+    lock_wait_s: how long a writer waits for another process.
+    """
+
+    path: Path
+    threads: int = 2
+    memory_limit: str = "2GB"
+    lock_wait_s: float = 30.0
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open for writing, migrate, and run the block as one transaction.
+
+        Raises:
+            WarehouseLocked: another process held the file for all of `lock_wait_s`.
+        """
+        from moodtape.storage.migrate import migrate
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._open(read_only=False)
+        try:
+            migrate(connection)
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            _roll_back(connection)
+            raise
+        finally:
+            connection.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open for reading, beside other readers.
+
+        Raises:
+            DataMissing: there is no warehouse yet.
+            WarehouseLocked: a writer held the file for all of `lock_wait_s`.
+        """
+        from moodtape.storage.migrate import is_current
+
+        if not self.path.exists():
+            raise DataMissing(
+                f"There is no warehouse at {self.path}. Run: moodtape import bars FILE,"
+                " or: moodtape demo"
+            )
+        connection = self._open(read_only=True)
+        if not is_current(connection):
+            connection.close()
+            with self.write():
+                pass
+            connection = self._open(read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _open(self, read_only: bool) -> Connection:
+        """Connect with bounded retries while another process holds the file."""
+        import duckdb
+
+        deadline = time.monotonic() + self.lock_wait_s
+        pause_s = 0.05
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path), read_only=read_only)
+            except duckdb.IOException as exc:
+                if "lock" not in str(exc).lower():
+                    raise MoodtapeError(f"{self.path} cannot be opened: {exc}") from exc
+                if time.monotonic() >= deadline:
+                    raise WarehouseLocked(_locked_message(self.path, str(exc))) from exc
+                time.sleep(min(pause_s * random.uniform(0.5, 1.5), 2.0))  # noqa: S311
+                pause_s *= 2
+            else:
+                configure(connection, self.threads, self.memory_limit)
+                return connection
+
+
+def configure(connection: Connection, threads: int, memory_limit: str) -> None:
+    """Put a session in UTC and within its means; extensions are never downloaded."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("SET threads = ?", [threads])
+    connection.execute("SET memory_limit = ?", [memory_limit])
+
+
+def query(name: str) -> str:
+    """Return the text of `sql/queries/NAME.sql`."""
+    folder = resources.files("moodtape.storage") / "sql" / "queries"
+    return (folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _roll_back(connection: Connection) -> None:
+    import duckdb
+
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.TransactionException:
+        return  # nothing had begun, or DuckDB had already rolled back
+
+
+def _locked_message(path: Path, reason: str) -> str:
+    holder = _HOLDER.search(reason)
+    who = f"process {holder[1]}" if holder else "another process"
+    return (
+        f"{path} is being used by {who}. Wait for it to end, or stop it"
+        f"{f' with: kill {holder[1]}' if holder else ''}, and run the command again."
+    )
+
+
+def run_script(connection: Connection, name: str, parameters: Mapping[str, object]) -> None:
+    """Run every statement of `sql/queries/NAME.sql`, giving each the parameters it names."""
+    for statement in connection.extract_statements(query(name)):
+        wanted = {key: parameters[key] for key in statement.named_parameters}
+        connection.execute(statement, wanted or None)

@@ -1,0 +1,68 @@
+"""Keeps the hourly sums in step with the texts and scores below them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from moodtape.storage.db import run_script
+from moodtape.storage.write import microseconds
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+_RULES = "hour_rules"
+
+
+@dataclass(frozen=True)
+class HourRules:
+    """What makes a text count in its hour.
+
+    max_age: a text older than this when first known is stale.
+    repost_window: the same words within this time are a repost.
+    classifier: whose kinds of text are used; empty for none.
+    """
+
+    max_age: timedelta = timedelta(hours=6)
+    repost_window: timedelta = timedelta(hours=72)
+    classifier: str = ""
+
+
+def refresh_hours(connection: Connection, rules: HourRules) -> int:
+    """Remake every dirty hour from base rows; all of them if the rules changed. Return how many."""
+    stated = json.dumps(asdict(rules), default=str, sort_keys=True)
+    stored = connection.execute("SELECT value FROM meta WHERE name = ?", [_RULES]).fetchall()
+    if not stored or stored[0][0] != stated:
+        mark_all_hours(connection)
+        connection.execute("DELETE FROM meta WHERE name = ?", [_RULES])
+        connection.execute("INSERT INTO meta VALUES (?, ?)", [_RULES, stated])
+    count: int = connection.execute("SELECT count(*) FROM dirty_hour").fetchall()[0][0]
+    if count:
+        run_script(
+            connection,
+            "hourly_sentiment",
+            {
+                "max_age_us": microseconds(rules.max_age),
+                "repost_window_us": microseconds(rules.repost_window),
+                "classifier": rules.classifier,
+            },
+        )
+    return count
+
+
+def mark_all_hours(connection: Connection) -> None:
+    """Mark every hour that has texts or sums as dirty."""
+    connection.execute(
+        """
+        MERGE INTO dirty_hour AS stored
+        USING (
+            SELECT source, collection, date_trunc('hour', known_at) AS hour FROM document
+            UNION
+            SELECT source, collection, hour FROM sentiment_hourly
+        ) AS d
+        ON stored.source = d.source AND stored.collection = d.collection AND stored.hour = d.hour
+        WHEN NOT MATCHED THEN INSERT
+        """
+    )

@@ -1,0 +1,112 @@
+-- Takes staged texts in. A text that differs from its newest stored revision becomes a
+-- further revision, known at its own stamp if it has one, else at $now. Texts that were
+-- forgotten do not come back. Every hour that changes is marked dirty.
+CREATE OR REPLACE TEMP TABLE incoming AS
+WITH one_per_stamp AS (
+    SELECT *
+    FROM read_parquet($path)
+    ANTI JOIN tombstone USING (source, collection, document_id)
+    QUALIFY row_number() OVER (
+        PARTITION BY source, collection, document_id, known_at
+        ORDER BY
+            (title IS NOT NULL)::INT + (body IS NOT NULL)::INT + (url IS NOT NULL)::INT
+            + (outlet IS NOT NULL)::INT + (author_hash IS NOT NULL)::INT DESC,
+            length(concat(title, body)) DESC,
+            line DESC
+    ) = 1
+)
+SELECT *
+FROM one_per_stamp
+QUALIFY (title, body) IS DISTINCT FROM lag((title, body)) OVER (
+    PARTITION BY source, collection, document_id ORDER BY known_at
+);
+
+CREATE OR REPLACE TEMP TABLE newest AS
+SELECT d.*
+FROM document AS d
+SEMI JOIN incoming USING (source, collection, document_id)
+QUALIFY row_number() OVER (
+    PARTITION BY source, collection, document_id ORDER BY known_at DESC
+) = 1;
+
+CREATE OR REPLACE TEMP TABLE versioned AS
+SELECT
+    i.* REPLACE (
+        CASE
+            WHEN s.known_at IS NULL THEN i.known_at
+            WHEN NOT i.assumed AND p.known_at IS NULL THEN i.known_at
+            ELSE $now
+        END AS known_at
+    ),
+    s.known_at IS NOT NULL AS is_correction
+FROM incoming AS i
+LEFT JOIN newest AS s USING (source, collection, document_id)
+LEFT JOIN document AS p
+    ON p.source = i.source AND p.collection = i.collection
+    AND p.document_id = i.document_id AND p.known_at = i.known_at
+WHERE
+    (s.known_at IS NULL OR (i.title, i.body) IS DISTINCT FROM (s.title, s.body))
+    AND (p.known_at IS NULL OR (i.title, i.body) IS DISTINCT FROM (p.title, p.body));
+
+MERGE INTO document AS stored
+USING (
+    SELECT
+        source, collection, document_id, known_at, published_at, date_only,
+        $backfilled AS backfilled, assumed, outlet, form, author_hash, url, title, body,
+        categories, content_hash, repeat_key, $now AS recorded_at, $run_id AS run_id
+    FROM versioned
+) AS v
+ON
+    stored.source = v.source AND stored.collection = v.collection
+    AND stored.document_id = v.document_id AND stored.known_at = v.known_at
+WHEN NOT MATCHED THEN INSERT;
+
+MERGE INTO scored_text AS stored
+USING (
+    SELECT content_hash, $text_version AS text_version, any_value(text) AS text,
+        $now AS recorded_at, $run_id AS run_id
+    FROM versioned
+    GROUP BY content_hash
+) AS v
+ON stored.content_hash = v.content_hash
+WHEN NOT MATCHED THEN INSERT;
+
+MERGE INTO mention AS stored
+USING (
+    SELECT v.source, v.collection, v.document_id, v.known_at, m.symbol, m.how,
+        CASE WHEN m.how = 'declared' THEN '' ELSE $alias_version END AS alias_version,
+        $now AS recorded_at, $run_id AS run_id
+    FROM read_parquet($mentions) AS m
+    JOIN versioned AS v USING (line)
+) AS v
+ON
+    stored.source = v.source AND stored.collection = v.collection
+    AND stored.document_id = v.document_id AND stored.known_at = v.known_at
+    AND stored.symbol = v.symbol
+WHEN NOT MATCHED THEN INSERT;
+
+MERGE INTO engagement AS stored
+USING (
+    SELECT source, collection, document_id, 'unknown' AS reading, NULL::TIMESTAMPTZ AS read_at,
+        max(likes) AS likes, max(comments) AS comments, max(reposts) AS reposts,
+        bool_or(removed) AS removed, $now AS recorded_at, $run_id AS run_id
+    FROM read_parquet($engagement)
+    ANTI JOIN tombstone USING (source, collection, document_id)
+    GROUP BY ALL
+) AS v
+ON
+    stored.source = v.source AND stored.collection = v.collection
+    AND stored.document_id = v.document_id AND stored.reading = v.reading
+WHEN NOT MATCHED THEN INSERT;
+
+MERGE INTO coverage AS stored
+USING (
+    SELECT source, collection, min(known_at) AS covered_from, max(known_at) AS covered_until,
+        $coverage_state AS state, $now AS recorded_at, $run_id AS run_id
+    FROM read_parquet($path)
+    GROUP BY source, collection
+) AS v
+ON
+    stored.source = v.source AND stored.collection = v.collection AND stored.state = v.state
+    AND stored.covered_from <= v.covered_from AND stored.covered_until >= v.covered_until
+WHEN NOT MATCHED THEN INSERT;
