@@ -1,0 +1,1 @@
+"""Rows from outside: files and, by collectors, the network."""
