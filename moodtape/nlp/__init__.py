@@ -1,0 +1,1 @@
+"""Texts become probabilities: word list, bundled transformer, and how it was made."""
