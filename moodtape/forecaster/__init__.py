@@ -1,0 +1,1 @@
+"""From rows to forecasts: features, windows, folds, networks, ablation, verdict, report."""

@@ -1,0 +1,1 @@
+"""Features: declared inputs, a look-back and a pure function."""

@@ -1,0 +1,125 @@
+"""Features of texts. One step is one hour; an hour nobody watched is NaN, never neutral.
+
+Each feature is made once for every stream: the texts of one source about the symbol,
+and those of one source about the market at large.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.forecaster.features.base import SENTIMENT, Feature, feature
+from moodtape.forecaster.features.rolling import decayed_sum, lagged
+
+if TYPE_CHECKING:
+    from moodtape.forecaster.features.base import Floats
+
+KERNEL_HALF_LIVES = 5
+"""A decayed sum is cut here, where a text weighs 3 %."""
+
+REGIME_HOURS = 168
+
+
+@feature(
+    group=SENTIMENT, inputs=["sum_tone", "n"], lookback=0, unit="P(positive) - P(negative)",
+    polarity=True,
+)
+def tone_last(sum_tone: Floats, n: Floats) -> Floats:
+    """Mean tone of the last hour's texts; NaN without texts."""
+    return np.where(n > 0, sum_tone / np.where(n > 0, n, 1), np.nan)
+
+
+@feature(group=SENTIMENT, inputs=["n"], lookback=0, unit="log count")
+def count_last(n: Floats) -> Floats:
+    """Log of one plus the number of texts in the last hour."""
+    return np.asarray(np.log1p(n))
+
+
+@feature(group=SENTIMENT, inputs=["n"], lookback=0, unit="0 or 1")
+def observed(n: Floats) -> Floats:
+    """Whether the last hour was watched."""
+    return (~np.isnan(n)).astype(float)
+
+
+@feature(group=SENTIMENT, inputs=["n"], lookback=167, unit="log ratio")
+def surge(n: Floats) -> Floats:
+    """Log of the last hour's count over the mean of the watched hours of a week."""
+    mean = _rate(n, 1.0, 168)
+    return np.asarray(np.log((n + 1) / (mean + 1)))
+
+
+@feature(group=SENTIMENT, inputs=["n", "n_repost"], lookback=47, unit="share")
+def repost_share(n: Floats, n_repost: Floats) -> Floats:
+    """Share of reposts among the texts of 48 hours."""
+    texts = decayed_sum(n, 1.0, 48)
+    reposts = decayed_sum(n_repost, 1.0, 48)
+    total = texts + reposts
+    return np.where(total > 0, reposts / np.where(total > 0, total, 1), np.nan)
+
+
+@feature(group=SENTIMENT, inputs=["collections"], lookback=REGIME_HOURS, unit="0 to 1")
+def regime_age(collections: Floats) -> Floats:
+    """Share of a week since the set of collections changed; 1 when it is older."""
+    changed = (collections != lagged(collections, 1)) & ~np.isnan(lagged(collections, 1))
+    padded = np.concatenate([np.zeros(REGIME_HOURS - 1), changed.astype(float)])
+    view = np.lib.stride_tricks.sliding_window_view(padded, REGIME_HOURS)
+    age = np.argmax(view[:, ::-1], axis=1)
+    return np.where(view.any(axis=1), age / REGIME_HOURS, 1.0)
+
+
+def decayed_features(half_lives_h: tuple[float, ...]) -> list[Feature]:
+    """Return tone, spread and rate decayed by each half-life in hours."""
+    made: list[Feature] = []
+    for half_life in half_lives_h:
+        decay = 0.5 ** (1 / half_life)
+        steps = int(np.ceil(KERNEL_HALF_LIVES * half_life))
+        made += [_tone(half_life, decay, steps), _rate_feature(half_life, decay, steps)]
+    slow = max(half_lives_h)
+    made.append(_spread(slow, 0.5 ** (1 / slow), int(np.ceil(KERNEL_HALF_LIVES * slow))))
+    return made
+
+
+def _label(half_life_h: float) -> str:
+    return f"{half_life_h:g}h"
+
+
+def _tone(half_life: float, decay: float, steps: int) -> Feature:
+    def compute(sum_tone: Floats, n: Floats) -> Floats:
+        texts = decayed_sum(n, decay, steps)
+        tone = decayed_sum(sum_tone, decay, steps)
+        return np.where(texts > 0, tone / np.where(texts > 0, texts, 1), np.nan)
+
+    unit = "P(positive) - P(negative)"
+    name = f"tone_{_label(half_life)}"
+    return Feature(name, SENTIMENT, ("sum_tone", "n"), steps - 1, unit, compute, polarity=True)
+
+
+def _rate_feature(half_life: float, decay: float, steps: int) -> Feature:
+    def compute(n: Floats) -> Floats:
+        return np.asarray(np.log1p(_rate(n, decay, steps)))
+
+    name = f"rate_{_label(half_life)}"
+    return Feature(name, SENTIMENT, ("n",), steps - 1, "log texts an hour", compute)
+
+
+def _spread(half_life: float, decay: float, steps: int) -> Feature:
+    def compute(sum_tone: Floats, sum_tone_squared: Floats, n: Floats) -> Floats:
+        texts = decayed_sum(n, decay, steps)
+        safe = np.where(texts > 0, texts, 1)
+        mean = decayed_sum(sum_tone, decay, steps) / safe
+        square = decayed_sum(sum_tone_squared, decay, steps) / safe
+        return np.where(texts > 0, np.sqrt(np.maximum(square - mean**2, 0)), np.nan)
+
+    inputs = ("sum_tone", "sum_tone_squared", "n")
+    name = f"spread_{_label(half_life)}"
+    return Feature(
+        name, SENTIMENT, inputs, steps - 1, "standard deviation of tone", compute, polarity=True
+    )
+
+
+def _rate(n: Floats, decay: float, steps: int) -> Floats:
+    """Return decayed texts per watched hour; NaN where no hour was watched."""
+    watched = decayed_sum((~np.isnan(n)).astype(float), decay, steps)
+    return np.where(watched > 0, decayed_sum(n, decay, steps) / np.where(watched > 0, watched, 1), np.nan)

@@ -1,0 +1,121 @@
+"""What is predicted, and when each answer becomes known.
+
+Targets start at the close that ends the features' last bar. The bars are the first
+versions known, since a forecast settles once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.forecaster.features.price import garman_klass
+from moodtape.forecaster.features.rolling import lagged, rolling_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Instants = NDArray[np.datetime64]
+
+BASIS_POINT = 1e-4
+TRAILING_BARS = 168
+TRAILING_MIN_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Target:
+    """Answers of one target and horizon over the rows of a grid.
+
+    y: the answer, NaN where a gap or the end leaves none. Shape (T,). `return`: log
+        return; `direction`: 1 up, 0 down, NaN for a return of exactly zero;
+        `volatility`: half the log of the mean variance of the bars after the decision.
+    known_at: when the answer is known: the close of its last bar. Shape (T,).
+    left_out: rows without an answer for a reason worth counting.
+    """
+
+    name: str
+    horizon_bars: int
+    y: Floats
+    known_at: Instants
+    left_out: int = 0
+
+    @property
+    def key(self) -> str:
+        """Return `direction_1`, as columns and files name it."""
+        return f"{self.name}_{self.horizon_bars}"
+
+
+def make_targets(
+    bars: dict[str, Floats],
+    close_time: Instants,
+    names: tuple[str, ...],
+    horizons: tuple[int, ...],
+    floor_bps: float,
+) -> dict[str, Target]:
+    """Return every target of a symbol over its grid of bars (NaN where a bar is missing).
+
+    Args:
+        bars: `open, high, low, close`, shape (T,).
+        close_time: when each bar closes, shape (T,).
+        floor_bps: volatility below this many basis points counts as this much.
+    """
+    made = {}
+    for horizon in horizons:
+        whole = _all_present(bars["close"], horizon)
+        known_at = _ahead_times(close_time, horizon)
+        change = np.where(whole, _ahead(np.log(bars["close"]), horizon) - np.log(bars["close"]), np.nan)
+        if "return" in names:
+            made[f"return_{horizon}"] = Target("return", horizon, change, known_at)
+        if "direction" in names:
+            up = np.where(np.isnan(change) | (change == 0), np.nan, (change > 0).astype(float))
+            zeros = int(np.sum(change == 0))
+            made[f"direction_{horizon}"] = Target("direction", horizon, up, known_at, zeros)
+        if "volatility" in names:
+            volatility, floored = _log_volatility(bars, horizon, floor_bps)
+            volatility = np.where(whole, volatility, np.nan)
+            made[f"volatility_{horizon}"] = Target(
+                "volatility", horizon, volatility, known_at, floored
+            )
+    return made
+
+
+def trailing_variance(close: Floats) -> Floats:
+    """Return the mean squared log return of the last week of bars, as known at each. (T,)
+
+    It scales the deciding loss of `return`, so that a wild month does not outvote a calm one.
+    """
+    squared = (np.log(close) - np.log(lagged(close, 1))) ** 2
+    mean = rolling_mean(squared, TRAILING_BARS, TRAILING_MIN_SHARE)
+    return np.maximum(mean, BASIS_POINT**2)
+
+
+def _log_volatility(
+    bars: dict[str, Floats], horizon: int, floor_bps: float
+) -> tuple[Floats, int]:
+    variance = garman_klass(bars["open"], bars["high"], bars["low"], bars["close"])
+    ahead = np.mean([_ahead(variance, k) for k in range(1, horizon + 1)], axis=0)
+    floor = (floor_bps * BASIS_POINT) ** 2
+    floored = int(np.sum(ahead < floor))
+    with np.errstate(invalid="ignore"):
+        return 0.5 * np.log(np.maximum(ahead, floor)) + 0 * ahead, floored
+
+
+def _ahead(x: Floats, steps: int) -> Floats:
+    return np.concatenate([x[steps:], np.full(min(steps, len(x)), np.nan)])
+
+
+def _ahead_times(times: Instants, steps: int) -> Instants:
+    nat = np.full(min(steps, len(times)), np.datetime64("NaT", "us"))
+    return np.concatenate([times[steps:], nat])
+
+
+def _all_present(close: Floats, horizon: int) -> NDArray[np.bool_]:
+    """Say for each row whether its bar and the `horizon` bars after it are all there."""
+    present = ~np.isnan(close)
+    result = present.copy()
+    for step in range(1, horizon + 1):
+        result &= np.concatenate([present[step:], np.zeros(min(step, len(close)), dtype=bool)])
+    return result
