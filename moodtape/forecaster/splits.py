@@ -1,16 +1,21 @@
-"""The boundary between past and future: train | purge | stop | purge | calibrate | purge + embargo | test.
+"""The boundary between past and future.
 
-All symbols are split at the same instants. A row belongs to a part only if its label
-was known before the next part's first decision; there is no shuffle.
+    train | purge | stop | purge | calibrate | purge + embargo | test
+
+All symbols are split at the same instants, and the instants follow from the span and the
+first usable decision alone: what happens after a fold never moves its edges. A row belongs
+to a part only if its label was known before the next part begins; there is no shuffle.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moodtape.clock import from_datetime64, iso, to_datetime64
 from moodtape.config import WalkForwardSection
 from moodtape.errors import DataMissing
 
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
     Instants = NDArray[np.datetime64]
 
+NEVER = np.datetime64("9999-01-01", "us")
+MICROSECOND = np.timedelta64(1, "us")
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -29,6 +37,8 @@ class Fold:
 
     train: fits weights, scalers, encoders. stop: early stopping and choice of penalty.
     calibrate: conformal and probability calibration. test: scored, nothing else.
+    train_from: first cut-off that may train. test_from, test_until: the tested cut-offs,
+    half-open; equal where nothing is tested.
     """
 
     number: int
@@ -36,89 +46,181 @@ class Fold:
     stop: Rows
     calibrate: Rows
     test: Rows
+    train_from: np.datetime64
+    test_from: np.datetime64
+    test_until: np.datetime64
 
 
-def make_folds(dataset: Dataset, lookback_bars: int, settings: WalkForwardSection) -> list[Fold]:
+@dataclass(frozen=True)
+class Edges:
+    """The instants of one fold, in order. Each part holds cut-offs from its own to the next."""
+
+    train_from: np.datetime64
+    stop_from: np.datetime64
+    calibrate_from: np.datetime64
+    past_until: np.datetime64
+    test_from: np.datetime64
+    test_until: np.datetime64
+
+
+def make_folds(
+    dataset: Dataset,
+    lookback_bars: int,
+    settings: WalkForwardSection,
+    before: np.datetime64 | None = None,
+) -> list[Fold]:
     """Return consecutive folds over the decisions of a dataset.
 
+    A fold whose whole test span is a hole in the bars has an empty `test`.
+
+    Args:
+        before: only folds whose test begins before this instant; all by default.
     Raises:
         DataMissing: there are too few decisions for the asked number of folds.
     """
-    rows = dataset.decisions(lookback_bars)
-    known_at = latest_label(dataset)[rows]
-    return split_rows(rows, dataset.cutoff[rows], known_at, settings)
+    rows = _decisions(dataset, lookback_bars)
+    grid = np.unique(dataset.cutoff)
+    first, until = dataset.cutoff[rows[0]], to_datetime64(dataset.span.until)
+    edges = fold_edges(first, until, grid, settings)
+    known_at = latest_label(dataset)
+    folds = []
+    for number, edge in enumerate(edges):
+        if before is not None and edge.test_from >= before:
+            break
+        fold = cut_fold(number, rows, dataset.cutoff, known_at, edge)
+        _require_rows(fold, len(rows), settings)
+        folds.append(fold)
+    if before is None and not any(len(fold.test) for fold in folds):
+        raise DataMissing(
+            f"No decision between {iso(from_datetime64(edges[0].test_from))} and"
+            f" {iso(from_datetime64(until))} can be tested: the bars there are missing or full"
+            f" of gaps (a window needs {lookback_bars} in a row)."
+        )
+    return folds
+
+
+def final_fold(dataset: Dataset, lookback_bars: int, settings: WalkForwardSection) -> Fold:
+    """Return one fold over every decision whose labels are known, with nothing to test.
+
+    It fits the model that is served.
+
+    Raises:
+        DataMissing: there are too few decisions to train on.
+    """
+    rows = _decisions(dataset, lookback_bars)
+    grid = np.unique(dataset.cutoff)
+    last = grid[-1] + MICROSECOND
+    end = min(last, to_datetime64(dataset.span.until))
+    first = dataset.cutoff[rows[0]]
+    if settings.rolling_bars:
+        first = max(first, _bars_before(grid, end, settings.rolling_bars))
+    edge = Edges(first, *_tails(first, end, settings), end, last, last)
+    fold = cut_fold(0, rows, dataset.cutoff, latest_label(dataset), edge)
+    _require_rows(fold, len(rows), settings)
+    return fold
 
 
 def latest_label(dataset: Dataset) -> Instants:
     """Return when the last of a row's labels is known; far in the future where one never is."""
-    never = np.datetime64("9999-01-01", "us")
     latest = np.full(len(dataset.cutoff), np.datetime64("1970-01-01", "us"))
     for target in dataset.targets.values():
-        latest = np.maximum(latest, np.where(np.isnat(target.known_at), never, target.known_at))
+        latest = np.maximum(latest, np.where(np.isnat(target.known_at), NEVER, target.known_at))
     return latest
 
 
-def split_rows(
-    rows: Rows, cutoff: Instants, known_at: Instants, settings: WalkForwardSection
-) -> list[Fold]:
-    """Return the folds over some rows.
+def fold_edges(
+    first: np.datetime64, until: np.datetime64, grid: Instants, settings: WalkForwardSection
+) -> list[Edges]:
+    """Return the instants of every fold, evenly spaced in time.
 
     Args:
-        rows: row numbers, ordered by cut-off, shape (n,).
-        cutoff: cut-off of each, shape (n,).
-        known_at: when each row's last label is known, shape (n,).
+        first: cut-off of the first usable decision.
+        until: end of the span.
+        grid: every cut-off of the calendar in order, holes too; embargo and rolling past
+            count along it, shape (n,).
     """
-    times = np.unique(cutoff)
-    first_test = int(len(times) * (1 - settings.test_fraction))
-    edges = np.linspace(first_test, len(times), settings.folds + 1).astype(int)
-    folds = []
-    for number, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        past = times[: max(0, begin - settings.embargo_bars)]
+    borders = [
+        _between(first, until, 1 - settings.test_fraction * (1 - number / settings.folds))
+        for number in range(settings.folds + 1)
+    ]
+    edges = []
+    for test_from, test_until in pairwise(borders):
+        past_until = max(first, _bars_before(grid, test_from, settings.embargo_bars))
+        train_from = first
         if settings.rolling_bars:
-            past = past[-settings.rolling_bars :]
-        fold = None
-        if len(past) and end > begin:
-            fold = _fold(number, rows, cutoff, known_at, past, times[begin:end], settings)
-        if fold is None or len(fold.train) < settings.min_train_rows or not len(fold.stop):
-            have = 0 if fold is None else len(fold.train)
-            raise DataMissing(
-                f"Fold {number} has {have} training rows of {len(rows)} decisions;"
-                f" walk_forward.min_train_rows asks for {settings.min_train_rows}."
-                " Take a longer span (--since), fewer folds or a smaller test_fraction."
-            )
-        folds.append(fold)
-    return folds
+            train_from = max(first, _bars_before(grid, past_until, settings.rolling_bars))
+        tails = _tails(train_from, past_until, settings)
+        edges.append(Edges(train_from, *tails, past_until, test_from, test_until))
+    return edges
 
 
-def _fold(
-    number: int,
-    rows: Rows,
-    cutoff: Instants,
-    known_at: Instants,
-    past: Instants,
-    test: Instants,
-    settings: WalkForwardSection,
-) -> Fold:
-    calibrate_from = past[_tail(len(past), settings.calibrate_fraction)]
-    both = settings.calibrate_fraction + settings.stop_fraction
-    stop_from = past[_tail(len(past), both)]
+def cut_fold(number: int, rows: Rows, cutoff: Instants, known_at: Instants, edge: Edges) -> Fold:
+    """Return the fold that some instants cut out of the decisions.
+
+    Args:
+        rows: the decisions, in order of time, shape (n,).
+        cutoff, known_at: of every row of the dataset; known_at of its last label, shape (R,).
+    """
+    at, known = cutoff[rows], known_at[rows]
 
     def part(since: np.datetime64, until: np.datetime64, before: np.datetime64) -> Rows:
         """Return rows with cut-off in [since, until) whose labels were known before `before`."""
-        keep = (cutoff >= since) & (cutoff < until) & (known_at < before)
-        return rows[keep]
+        return rows[(at >= since) & (at < until) & (known < before)]
 
-    last = past[-1] + np.timedelta64(1, "us")
-    in_test = (cutoff >= test[0]) & (cutoff <= test[-1])
     return Fold(
         number=number,
-        train=part(past[0], stop_from, stop_from),
-        stop=part(stop_from, calibrate_from, calibrate_from),
-        calibrate=part(calibrate_from, last, test[0]),
-        test=rows[in_test],
+        train=part(edge.train_from, edge.stop_from, edge.stop_from),
+        stop=part(edge.stop_from, edge.calibrate_from, edge.calibrate_from),
+        calibrate=part(edge.calibrate_from, edge.past_until, edge.test_from),
+        test=rows[(at >= edge.test_from) & (at < edge.test_until)],
+        train_from=edge.train_from,
+        test_from=edge.test_from,
+        test_until=edge.test_until,
     )
 
 
-def _tail(count: int, fraction: float) -> int:
-    """Return where the last `fraction` of `count` items begins."""
-    return min(count - 1, int(np.floor(count * (1 - fraction))))
+def _between(first: np.datetime64, last: np.datetime64, share: float) -> np.datetime64:
+    """Return the instant at a share of the way, to the microsecond."""
+    return first + np.timedelta64(round((last - first) / MICROSECOND * share), "us")
+
+
+def _tails(
+    first: np.datetime64, end: np.datetime64, settings: WalkForwardSection
+) -> tuple[np.datetime64, np.datetime64]:
+    """Return where `stop` and `calibrate` begin in a fold's past."""
+    calibrate = settings.calibrate_fraction
+    return (
+        _between(first, end, max(0.0, 1 - calibrate - settings.stop_fraction)),
+        _between(first, end, 1 - calibrate),
+    )
+
+
+def _bars_before(grid: Instants, instant: np.datetime64, bars: int) -> np.datetime64:
+    """Return the cut-off `bars` bars before the first one at or after an instant."""
+    if bars == 0:
+        return instant
+    at = int(np.searchsorted(grid, instant))
+    found: np.datetime64 = grid[max(0, at - bars)]
+    return found
+
+
+def _decisions(dataset: Dataset, lookback_bars: int) -> Rows:
+    rows = dataset.decisions(lookback_bars)
+    if not len(rows):
+        raise DataMissing(
+            f"There is no decision with {lookback_bars} bars in a row before it between"
+            f" {iso(dataset.span.since)} and {iso(dataset.span.until)}."
+            " Take a longer span (--since, --until), or import the missing bars."
+        )
+    return rows
+
+
+def _require_rows(fold: Fold, decisions: int, settings: WalkForwardSection) -> None:
+    have = len(fold.train)
+    if have < settings.min_train_rows or not len(fold.stop):
+        raise DataMissing(
+            f"Fold {fold.number} has {have} training and {len(fold.stop)} stopping rows of"
+            f" {decisions} decisions; walk_forward.min_train_rows asks for"
+            f" {settings.min_train_rows}."
+            " Take a longer span (--since), fewer folds or a smaller test_fraction."
+        )
