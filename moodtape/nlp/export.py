@@ -55,6 +55,7 @@ def to_onnx(model: Any) -> Any:
             opset_version=OPSET,
             verbose=False,
         )
+    assert program is not None  # only the older exporter, dynamo=False, returns nothing
     return without_notes(program.model_proto)
 
 

@@ -50,7 +50,8 @@ def score_unscored(
         warehouse: where the texts are; it is locked only while a page is stored.
         scorer: a function of the text alone.
         rules: how texts count in their hour.
-        run_id, now: kept with the scores.
+        run_id: kept with the scores.
+        now: kept with the scores.
         span: only texts known in it; all by default.
         progress: called with texts done and texts in all.
     """
@@ -92,11 +93,15 @@ def _score_page(scorer: Scorer, texts: list[str]) -> dict[str, Any]:
 
 
 def _tone_columns(probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Return whole millionths that add up to a million in each row. (n, 3) -> 3 x (n,)"""
+    """Return whole millionths, none below zero, that add up to a million in each row.
+
+    (n, 3) -> three columns of (n,).
+    """
     import numpy as np
 
     scaled = np.round(probabilities.astype("float64") * SCALE).astype("int64")
-    negative, positive = scaled[:, 0], scaled[:, 2]
+    negative = scaled[:, 0]
+    positive = np.minimum(scaled[:, 2], SCALE - negative)  # both may have been rounded up
     return {
         "p_negative": negative,
         "p_neutral": SCALE - negative - positive,
