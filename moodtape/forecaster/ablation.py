@@ -132,8 +132,7 @@ def run_study(
     collected: dict[str, dict[str, list[list[Floats]]]] = {a.name: {} for a in arms}
     simple: dict[str, dict[str, list[Floats]]] = {}
     for fold in folds:
-        scaler = Scaler.fit(dataset.features, dataset.symbol, fold.train, len(dataset.symbols))
-        scaled = scaler.apply(dataset.features, dataset.symbol)
+        scaled = scaled_features(dataset, fold)
         for arm in arms:
             count = draws if arm.treatment == "shift" else seeds
             for seed in range(count):
@@ -172,6 +171,12 @@ def run_study(
         helps_allowed=strict,
         real=real_arm(arms).name,
     )
+
+
+def scaled_features(dataset: Dataset, fold: Fold) -> Floats:
+    """Return the feature matrix as a fold's forecasters see it, scaled by its training rows."""
+    scaler = Scaler.fit(dataset.features, dataset.symbol, fold.train, len(dataset.symbols))
+    return scaler.apply(dataset.features, dataset.symbol)
 
 
 @dataclass(frozen=True)
