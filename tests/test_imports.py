@@ -1,0 +1,39 @@
+"""Light start-up: what every command touches loads no heavy library."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    *("tensorflow", "keras", "torch", "transformers", "pandas", "numpy", "duckdb"),
+    *("onnxruntime", "matplotlib", "scipy", "sklearn", "statsmodels", "arch", "pyarrow"),
+}
+LIGHT = [
+    *("moodtape", "moodtape.settings", "moodtape.config", "moodtape.clock"),
+    *("moodtape.calendars", "moodtape.errors", "moodtape.records", "moodtape.sample"),
+    *("moodtape.storage", "moodtape.storage.db", "moodtape.ingest", "moodtape.nlp"),
+    *("moodtape.forecaster", "moodtape.forecaster.features"),
+]
+
+
+def heavy_modules_after(code: str) -> set[str]:
+    """Return which heavy libraries a fresh interpreter holds after running the code."""
+    tail = "\nimport json, sys; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    result = subprocess.run(
+        [sys.executable, "-c", code + tail], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return HEAVY & set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_settings_clock_and_warehouse_load_nothing_heavy() -> None:
+    assert heavy_modules_after(f"import {', '.join(LIGHT)}") == set()
+
+
+@pytest.mark.parametrize("library", ["pandas", "duckdb"])
+def test_the_check_itself_sees_a_heavy_library(library: str) -> None:
+    assert library in heavy_modules_after(f"import {library}")
