@@ -9,15 +9,17 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from moodtape.clock import parse_duration
+from moodtape.clock import parse_duration, to_datetime64
 from moodtape.config import ArmSection, Config
-from moodtape.errors import ConfigError, did_you_mean
+from moodtape.errors import ConfigError, DataMissing, did_you_mean
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
 from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
+from moodtape.forecaster.seeds import generator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 NULL, SHIFT = "null", "shift"
 STRICT_OFFSETS = 10
 FEWEST_OFFSETS = 5
+STRICT_SHARE = 0.9
+MONDAY = np.datetime64("1970-01-05", "us")
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,17 @@ def arms_of(config: Config, dataset: Dataset, subject: str, bundled: str) -> lis
     Args:
         subject: `sentiment` or `onchain`.
         bundled: text of `configs/ablation.toml`; the user's own `[[arm]]` tables win.
+    Raises:
+        ConfigError: an unknown arm, or no `null` and `shift` to compare with.
+        DataMissing: the group under test has no columns.
     """
-    defaults = [ArmSection.model_validate(row) for row in tomllib.loads(bundled)["arm"]]
-    by_name = {row.name: row for row in (*defaults, *config.arm)}
     present = {c.group for c in dataset.columns}
-    arms = []
-    for name in config.ablation.arms:
-        row = by_name.get(name)
-        if row is None:
-            raise ConfigError(f"ablation.arms: {name!r} is no arm.{did_you_mean(name, by_name)}")
+    if subject not in present:
+        raise DataMissing(
+            f"There are no {subject} columns to test: {_ABSENT.get(subject, 'none are declared')}."
+        )
+    arms: list[Arm] = []
+    for row in _chosen(config, bundled):
         needed = set(row.groups) - {"all"}
         if not needed <= present or row.subject not in (None, subject):
             continue
@@ -79,7 +85,30 @@ def arms_of(config: Config, dataset: Dataset, subject: str, bundled: str) -> lis
         arm = Arm(row.name, groups, subject, row.treatment)
         if not any((a.groups, a.treatment) == (arm.groups, arm.treatment) for a in arms):
             arms.append(arm)
+    for name, treatment in ((NULL, "constant"), (SHIFT, "shift")):
+        if not any((a.name, a.treatment) == (name, treatment) for a in arms):
+            raise ConfigError(
+                f"ablation.arms: an arm {name!r} with treatment {treatment!r} is needed;"
+                " the verdict compares with it."
+            )
     return arms
+
+
+_ABSENT = {
+    SENTIMENT: "no scored texts lie in the span. Run: moodtape import documents FILE, then"
+    " moodtape score",
+    ONCHAIN: "no metrics lie in the span. Run: moodtape import metrics FILE",
+}
+
+
+def _chosen(config: Config, bundled: str) -> list[ArmSection]:
+    """Return the rows of the arms that the config names."""
+    defaults = [ArmSection.model_validate(row) for row in tomllib.loads(bundled)["arm"]]
+    by_name = {row.name: row for row in (*defaults, *config.arm)}
+    for name in config.ablation.arms:
+        if name not in by_name:
+            raise ConfigError(f"ablation.arms: {name!r} is no arm.{did_you_mean(name, by_name)}")
+    return [by_name[name] for name in config.ablation.arms]
 
 
 def real_arm(arms: Sequence[Arm]) -> Arm:
@@ -94,12 +123,14 @@ def real_arm(arms: Sequence[Arm]) -> Arm:
     return max(candidates, key=lambda a: len(a.groups))
 
 
-def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, offset_bars: int) -> Inputs:
+def build_inputs(
+    dataset: Dataset, scaled: Floats, arm: Arm, displacement: Displacement | None = None
+) -> Inputs:
     """Return an arm's inputs from the scaled feature matrix.
 
     Args:
         scaled: shape (R, F), zero where missing.
-        offset_bars: how far a `shift` arm displaces polarity.
+        displacement: how far a `shift` arm moves polarity; other arms need none.
     """
     names = [c.group for c in dataset.columns]
     market = [i for i, g in enumerate(names) if g in arm.groups and g != arm.subject]
@@ -110,10 +141,12 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, offset_bars: int) -
     elif arm.treatment == "constant":
         values = np.zeros_like(values)
     elif arm.treatment == "shift":
+        if displacement is None:
+            raise ValueError("a shift arm needs to know how far to displace")
         tone = set(tone_columns(dataset, arm.subject).tolist())
         moved = np.array([i for i, column in enumerate(subject) if column in tone], dtype=np.int64)
         values = values.copy()
-        values[:, moved] = displaced(values[:, moved], dataset, offset_bars)
+        values[:, moved] = displaced(values[:, moved], dataset, displacement)
     return Inputs(scaled[:, market], values)
 
 
@@ -122,29 +155,82 @@ def tone_columns(dataset: Dataset, subject: str) -> NDArray[np.int64]:
     if subject == SENTIMENT:
         return dataset.polarity
     changing = [
-        i for i, c in enumerate(dataset.columns)
+        i
+        for i, c in enumerate(dataset.columns)
         if c.group == ONCHAIN and c.name.endswith((".level", ".change"))
     ]
     return np.array(changing, dtype=np.int64)
 
 
-def displaced(values: Floats, dataset: Dataset, offset_bars: int) -> Floats:
-    """Return columns as of `offset_bars` earlier, wrapped inside each symbol and regime.
+@dataclass(frozen=True)
+class Room:
+    """Where offsets may lie.
+
+    least_bars: an offset stays so far from zero and from the length of its segment.
+    week_bars, day_bars: offsets are whole weeks, or days where weeks leave too few.
+    near_bars: the window of the network, the least of all where even days leave too few.
+    order: seed of the order in which a segment's offsets are drawn.
+    """
+
+    least_bars: int
+    week_bars: int
+    day_bars: int
+    near_bars: int
+    order: int
+
+    def offsets(self, length: int) -> tuple[list[int], bool]:
+        """Return the offsets of a segment of some length, and whether they suffice.
+
+        Whole weeks, so that the hour of the week stays. With too few of them, whole
+        days; with too few of those, any day outside the window, and then it is no
+        placebo that `helps` may rest on.
+        """
+        week, day = self.week_bars, self.day_bars
+        for step, fewest in ((week, STRICT_OFFSETS), (day, FEWEST_OFFSETS)):
+            first = -(-self.least_bars // step) * step
+            found = list(range(first, length - self.least_bars + 1, step))
+            if len(found) >= fewest:
+                return found, True
+        near = max(day, -(-self.near_bars // day) * day)
+        loose = list(range(near, length - near + 1, day))
+        return loose or [length // 2], False
+
+    def draw(self, length: int, draw: int) -> int:
+        """Return the offset of one draw: all different as long as there are enough."""
+        found, _ = self.offsets(length)
+        shuffled = generator(self.order, "shift offsets", length).permutation(np.array(found))
+        return int(shuffled[draw % len(shuffled)])
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """How far one placebo draw moves polarity.
+
+    draw: number of the draw; it picks a different offset in each segment that has several.
+    room: where an offset may lie.
+    """
+
+    draw: int
+    room: Room
+
+
+def displaced(values: Floats, dataset: Dataset, displacement: Displacement) -> Floats:
+    """Return columns as of an earlier row, wrapped inside each symbol and coverage regime.
 
     (R, k) -> (R, k)
     """
     result = values.copy()
     for rows in segments(dataset):
-        result[rows] = np.roll(values[rows], offset_bars % len(rows), axis=0)
+        offset = displacement.room.draw(len(rows), displacement.draw)
+        result[rows] = np.roll(values[rows], offset, axis=0)
     return result
 
 
 def segments(dataset: Dataset) -> list[NDArray[np.int64]]:
     """Return the runs of rows of one symbol and one coverage regime inside the span."""
-    low = np.datetime64(dataset.span.since.replace(tzinfo=None), "us")
-    high = np.datetime64(dataset.span.until.replace(tzinfo=None), "us")
+    low, high = to_datetime64(dataset.span.since), to_datetime64(dataset.span.until)
     inside = (dataset.decision_time >= low) & (dataset.decision_time < high)
-    found = []
+    found: list[NDArray[np.int64]] = []
     for symbol in range(len(dataset.symbols)):
         rows = np.flatnonzero(inside & (dataset.symbol == symbol))
         if len(rows):
@@ -153,30 +239,25 @@ def segments(dataset: Dataset) -> list[NDArray[np.int64]]:
     return found
 
 
-def shift_offsets(dataset: Dataset, config: Config) -> tuple[list[int], bool]:
-    """Return how far a `shift` may displace polarity, in bars, and whether `helps` may be said.
+def shift_room(dataset: Dataset, config: Config) -> tuple[Room, bool]:
+    """Return where a `shift` may displace polarity to, and whether `helps` may rest on it.
 
-    Whole weeks, so that the hour of the week stays; at least two weeks and the reach of
-    a feature from either end. With too few, whole days; with too few of those, offsets
-    that are only longer than a window, and then no `helps`.
+    An offset stays two weeks, and the reach of a feature, from either end. `helps` needs
+    enough of them in the segments that hold nine tenths of the rows.
     """
     interval = parse_duration(config.market.interval)
-    longest = max(len(rows) for rows in segments(dataset))
-    day = max(1, round(parse_duration("1d") / interval))
-    half_lives = KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h)
-    reach = config.network.lookback_bars + max(config.target.horizons)
-    reach += int(np.ceil(half_lives / (interval.total_seconds() / 3600)))
-    least = max(reach, 14 * day)
-    for step, fewest in ((7 * day, STRICT_OFFSETS), (day, FEWEST_OFFSETS)):
-        offsets = list(range(-(-least // step) * step, longest - least + 1, step))
-        if len(offsets) >= fewest:
-            return offsets, True
-    near = max(day, -(-config.network.lookback_bars // day) * day)
-    loose = list(range(near, longest - near + 1, day))
-    return loose or [max(1, longest // 2)], False
+    half_lives = timedelta(hours=KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h))
+    reach = config.network.lookback_bars + max(config.target.horizons) + -(-half_lives // interval)
+    day, week = usual_bars(dataset, "D"), usual_bars(dataset, "W")
+    room = Room(max(reach, 2 * week), week, day, config.network.lookback_bars, config.seed)
+    lengths = [len(rows) for rows in segments(dataset)]
+    strict = sum(length for length in lengths if room.offsets(length)[1])
+    return room, 0 < sum(lengths) * STRICT_SHARE <= strict
 
 
-def draw_offsets(offsets: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
-    """Return `count` different offsets where there are as many, else all of them in turn."""
-    chosen = list(rng.permutation(np.array(offsets)))
-    return [int(chosen[i % len(chosen)]) for i in range(count)]
+def usual_bars(dataset: Dataset, unit: Literal["D", "W"]) -> int:
+    """Return the median number of bars in a day or a week that has any: 24, or 5 sessions."""
+    length = np.timedelta64(1, unit).astype("timedelta64[us]")
+    pairs = np.stack([dataset.symbol, (dataset.open_time - MONDAY) // length])
+    _, counts = np.unique(pairs, axis=1, return_counts=True)
+    return max(1, int(np.median(counts)))

@@ -20,7 +20,8 @@ CLIP = 8.0
 class Scaler:
     """Centre and scale of each column for each symbol, from training rows alone.
 
-    center, scale: shape (n_symbols, F).
+    center, scale: shape (n_symbols, F). A scale of 0 marks a column that showed no two
+        different values in training: nothing was learnt about it, so it is held at zero.
     """
 
     center: Floats
@@ -32,8 +33,7 @@ class Scaler:
     ) -> Scaler:
         """Return the mean and standard deviation over the given rows.
 
-        A column without values, or without variation, keeps scale 1. A symbol without
-        rows gets the scale of all.
+        A symbol with fewer than two rows gets the scale of all.
 
         Args:
             features: shape (R, F), NaN where missing.
@@ -51,7 +51,8 @@ class Scaler:
 
     def apply(self, features: Floats, symbol: NDArray[np.int64]) -> Floats:
         """Return scaled values, cut at +-8, zero where missing. (R, F) -> (R, F)"""
-        scaled = (features - self.center[symbol]) / self.scale[symbol]
+        scale = self.scale[symbol]
+        scaled = (features - self.center[symbol]) / np.where(scale > 0, scale, np.inf)
         result: Floats = np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
         return result
 
@@ -71,4 +72,4 @@ def _moments(values: Floats) -> tuple[Floats, Floats]:
     center = np.where(count > 0, total / np.maximum(count, 1), 0.0)
     variance = np.nansum((values - center) ** 2, axis=0) / np.maximum(count, 1)
     spread = np.sqrt(variance)
-    return center, np.where(spread > 1e-12, spread, 1.0)
+    return center, np.where(spread > 1e-12, spread, 0.0)

@@ -68,10 +68,12 @@ def block_length(differences: Floats, horizon_bars: int, bars_per_day: float) ->
 class Resamples:
     """Blocks of a stationary bootstrap, drawn once and used for every pair of arms.
 
+    block: mean length of a block.
     start, length: shape (draws, most blocks); a length of 0 fills a row's end.
     """
 
     n: int
+    block: float
     start: NDArray[np.int64]
     length: NDArray[np.int64]
 
@@ -91,7 +93,7 @@ class Resamples:
         length = np.clip(np.minimum(ends, n) - begins, 0, None)
         used = int((length > 0).sum(axis=1).max())
         start = rng.integers(0, n, size=(draws, length.shape[1]))
-        return cls(n, start[:, :used], length[:, :used])
+        return cls(n, block, start[:, :used], length[:, :used])
 
     def block_sums(self, values: Floats) -> Floats:
         """Return the sum of `values` over each block. (n,) -> (draws, blocks)"""
@@ -138,24 +140,13 @@ def seed_variance(by_seed: Floats, fold: NDArray[np.int64]) -> tuple[float, int]
     return total / seeds, len(numbers) * (seeds - 1)
 
 
-def paired_test(
-    by_seed: Floats,
-    fold: NDArray[np.int64],
-    horizon_bars: int,
-    bars_per_day: float,
-    resamples: Resamples | None,
-    draws: int,
-    rng: np.random.Generator,
-) -> tuple[PairedResult, Resamples]:
+def paired_test(by_seed: Floats, fold: NDArray[np.int64], resamples: Resamples) -> PairedResult:
     """Test the mean of paired loss differences.
 
     Args:
         by_seed: differences for each seed in order of time, shape (S, n).
         fold: fold of each row, shape (n,).
-        resamples: blocks drawn before for the same rows, so that all arms share them.
-        draws, rng: used when they must be drawn.
-    Returns:
-        The result and the resamples.
+        resamples: blocks drawn for these rows, the same for all arms.
     Raises:
         InsufficientData: fewer than 30 rows, or no variation.
     """
@@ -163,17 +154,10 @@ def paired_test(
 
     differences = by_seed.mean(axis=0)
     n = len(differences)
-    if n < FEWEST:
-        raise InsufficientData(f"{n} forecasts are too few; {FEWEST} are needed.")
-    if np.std(differences) == 0:
-        raise InsufficientData("The two forecasts never differ in loss.")
-    if resamples is None:
-        block = block_length(differences, horizon_bars, bars_per_day)
-        resamples = Resamples.draw(n, block, draws, rng)
-    block = n / float((resamples.length > 0).sum(axis=1).mean())
+    require_variation(differences)
     mean = float(differences.mean())
     from_seeds, freedom = seed_variance(by_seed, fold)
-    error = float(np.sqrt(time_variance(differences, block) + from_seeds))
+    error = float(np.sqrt(time_variance(differences, resamples.block) + from_seeds))
     if error == 0:
         raise InsufficientData("The standard error is zero.")
     studentised = _studentised(differences, resamples)
@@ -187,20 +171,30 @@ def paired_test(
 
     p_better = max(_tail_share(studentised, statistic), float(reference.sf(statistic)))
     p_worse = max(_tail_share(-studentised, -statistic), float(reference.cdf(statistic)))
-    return (
-        PairedResult(
-            mean=mean,
-            standard_error=error,
-            p_better=p_better,
-            p_worse=p_worse,
-            low=mean - quantile(0.975) * error,
-            high=mean - quantile(0.025) * error,
-            upper_95=mean - quantile(0.05) * error,
-            block=block,
-            n=n,
-        ),
-        resamples,
+    return PairedResult(
+        mean=mean,
+        standard_error=error,
+        p_better=p_better,
+        p_worse=p_worse,
+        low=mean - quantile(0.975) * error,
+        high=mean - quantile(0.025) * error,
+        upper_95=mean - quantile(0.05) * error,
+        block=resamples.block,
+        n=n,
     )
+
+
+def require_variation(differences: Floats) -> None:
+    """Make sure that a mean can be tested.
+
+    Raises:
+        InsufficientData: fewer than 30 rows, or no variation.
+    """
+    n = len(differences)
+    if n < FEWEST:
+        raise InsufficientData(f"{n} forecasts are too few; {FEWEST} are needed.")
+    if np.std(differences) == 0:
+        raise InsufficientData("The two forecasts never differ in loss.")
 
 
 def _studentised(differences: Floats, resamples: Resamples) -> Floats:
@@ -242,8 +236,7 @@ def diebold_mariano(loss_a: Floats, loss_b: Floats, horizon: int) -> DieboldMari
 
     differences = loss_a - loss_b
     n = len(differences)
-    if n < FEWEST or np.std(differences) == 0:
-        raise InsufficientData(f"{n} forecasts, or no difference between them: no test.")
+    require_variation(differences)
     centered = differences - differences.mean()
     variance = float(np.mean(centered**2))
     for lag in range(1, horizon):

@@ -13,6 +13,7 @@ HELPS: Word = "helps"
 HURTS: Word = "hurts"
 DOES_NOT_HELP: Word = "does not help"
 CANNOT_TELL: Word = "cannot tell"
+FEWEST_SEEDS = 3
 WORDS: tuple[Word, ...] = (HELPS, HURTS, DOES_NOT_HELP, CANNOT_TELL)
 
 
@@ -26,6 +27,9 @@ class Evidence:
     helps_allowed: the placebo had room enough; else `helps` cannot be said.
     audit_clean: the audit found no look-ahead.
     positive_control: whether a planted effect was found; None when it was not looked for.
+    obstacles: why a test was not possible.
+    stochastic_seeds: fits of a forecaster that depends on its seed; None for one that does not.
+    rests_on: the few forecasts without which a gain is none; None where there are no such.
     """
 
     against_null: PairedResult | None
@@ -39,6 +43,8 @@ class Evidence:
     min_blocks: int
     positive_control: bool | None
     obstacles: tuple[str, ...] = ()
+    stochastic_seeds: int | None = None
+    rests_on: str | None = None
 
     @property
     def p_helps(self) -> float:
@@ -85,13 +91,8 @@ def decide(evidence: Evidence, p_helps: float, p_hurts: float, level: float) -> 
     if bar is not None:
         return Verdict(CANNOT_TELL, (bar, *evidence.obstacles), p_helps)
     if p_helps < level:
-        if not evidence.helps_allowed:
-            return Verdict(
-                CANNOT_TELL, ("the texts cover too short a time for a placebo",), p_helps
-            )
-        if not evidence.beats_baselines:
-            return Verdict(CANNOT_TELL, ("a simple rule without texts is better",), p_helps)
-        return Verdict(HELPS, (), p_helps)
+        doubts = _doubts(evidence)
+        return Verdict(CANNOT_TELL if doubts else HELPS, doubts, p_helps)
     if p_hurts < level:
         return Verdict(HURTS, (), p_hurts)
     if evidence.positive_control and _gain_is_below(evidence):
@@ -105,12 +106,29 @@ def obstacle(evidence: Evidence) -> str | None:
         return "the audit found look-ahead"
     if evidence.against_null is None or evidence.against_shift is None:
         return "no test was possible"
+    if evidence.stochastic_seeds is not None and evidence.stochastic_seeds < FEWEST_SEEDS:
+        return (
+            f"the forecaster was fitted with {evidence.stochastic_seeds} seeds;"
+            f" {FEWEST_SEEDS} are needed (training.seeds)"
+        )
     if evidence.blocks < evidence.min_blocks:
         return (
             f"the test span holds {evidence.blocks:.0f} independent blocks;"
             f" {evidence.min_blocks} are needed"
         )
     return None
+
+
+def _doubts(evidence: Evidence) -> tuple[str, ...]:
+    """Return what keeps a gain that stands out from chance from being called `helps`."""
+    doubts = []
+    if not evidence.helps_allowed:
+        doubts.append("the texts cover too short a time for a placebo")
+    if not evidence.beats_baselines:
+        doubts.append("a simple rule without texts is better")
+    if evidence.rests_on is not None:
+        doubts.append(f"without {evidence.rests_on} there is no gain")
+    return tuple(doubts)
 
 
 def _gain_is_below(evidence: Evidence) -> bool:
