@@ -1,0 +1,162 @@
+"""A network fed with row numbers: the windows are gathered inside it, on the device.
+
+Imports keras at the top, so import it only where a network is trained.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from moodtape.config import NetworkSection
+from moodtape.forecaster.layers import GATE
+from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL, Shape, build_model
+from moodtape.forecaster.windows import fixed_batches
+
+if TYPE_CHECKING:
+    from moodtape.forecaster.windows import Rows
+
+
+@keras.saving.register_keras_serializable("moodtape")
+class GatherWindows(keras.layers.Layer):  # type: ignore[misc]
+    """Row numbers become windows of a matrix that the layer holds. (batch,) -> (batch, L, F)"""
+
+    def __init__(self, rows: int, columns: int, lookback: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.lookback = lookback
+        self.matrix = self.add_weight(
+            shape=(rows, columns), initializer="zeros", trainable=False, name="matrix"
+        )
+
+    def call(self, row: Any) -> Any:
+        """Return the rows row - L + 1 .. row of the matrix."""
+        steps = ops.arange(1 - self.lookback, 1, dtype="int32")
+        return ops.take(self.matrix, ops.expand_dims(row, 1) + steps, axis=0)
+
+
+@keras.saving.register_keras_serializable("moodtape")
+class GatherValues(keras.layers.Layer):  # type: ignore[misc]
+    """Row numbers become one whole number each, such as the symbol's. (batch,) -> (batch,)"""
+
+    def __init__(self, rows: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.matrix = self.add_weight(
+            shape=(rows,), initializer="zeros", dtype="int32", trainable=False, name="matrix"
+        )
+
+    def call(self, row: Any) -> Any:
+        """Return the value at each row."""
+        return ops.take(self.matrix, row, axis=0)
+
+
+class IndexedNetwork:
+    """A network of one shape, compiled once and set back to new starting weights for each fit.
+
+    Args:
+        rows: R, rows of the matrices it gathers from.
+    """
+
+    def __init__(self, settings: NetworkSection, shape: Shape, rows: int, rate: float) -> None:
+        self.settings, self.shape, self.rate = settings, shape, rate
+        self.core = build_model(settings, shape, seed=0)
+        row = keras.Input((), dtype="int32", name="row")
+        self._gathers: dict[str, Any] = {
+            MARKET: GatherWindows(rows, shape.market_columns, settings.lookback_bars)
+        }
+        if SUBJECT in self._input_names:
+            self._gathers[SUBJECT] = GatherWindows(
+                rows, shape.subject_columns, settings.sentiment_lookback_bars
+            )
+        if SYMBOL in self._input_names:
+            self._gathers[SYMBOL] = GatherValues(rows)
+        self.model = keras.Model(row, self.core({k: g(row) for k, g in self._gathers.items()}))
+        self.model.compile(
+            optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
+            loss={key: _loss(key) for key in shape.targets},
+        )
+
+    @property
+    def _input_names(self) -> list[str]:
+        return list(self.core.input) if isinstance(self.core.input, dict) else [MARKET]
+
+    def reset(self, seed: int, matrices: dict[str, Any]) -> None:
+        """Start afresh: weights and dropout streams of `seed`, an untouched optimizer, new data.
+
+        Args:
+            matrices: by input name, (R, F) or (R,).
+        """
+        fresh = build_model(self.settings, self.shape, seed)
+        for kept, new in zip(self.core.variables, fresh.variables, strict=True):
+            kept.assign(new.value)
+        optimizer = self.model.optimizer
+        for variable in optimizer.variables:
+            variable.assign(ops.zeros_like(variable.value))
+        optimizer.learning_rate = self.rate
+        for name, gather in self._gathers.items():
+            gather.matrix.assign(np.asarray(matrices[name]).astype(gather.matrix.dtype))
+
+    def predict(self, rows: Rows, batch: int = 512) -> dict[str, Any]:
+        """Return the outputs at some rows in batches of one fixed shape: key -> (n,) float64."""
+        return {k: v[:, 0] for k, v in _in_batches(self.model, rows, batch).items()}
+
+    def gate(self, rows: Rows, batch: int = 512) -> Any:
+        """Return the mean gate at some rows, 0 closed to 1 open, (n,); None without a gate."""
+        if not any(layer.name == GATE for layer in self.core.layers):
+            return None
+        reader = keras.Model(self.core.input, self.core.get_layer(GATE).output)
+        row = keras.Input((), dtype="int32", name="row")
+        gate = keras.Model(row, {GATE: reader({k: g(row) for k, g in self._gathers.items()})})
+        return _in_batches(gate, rows, batch)[GATE].mean(axis=1)
+
+
+def _in_batches(model: Any, rows: Rows, batch: int) -> dict[str, Any]:
+    parts: dict[str, list[Any]] = {}
+    for part, weight in fixed_batches(rows, batch):
+        answers = model.predict_on_batch(part.astype(np.int32))
+        for key, values in answers.items():
+            parts.setdefault(key, []).append(np.asarray(values)[weight > 0])
+    return {key: np.concatenate(found).astype(np.float64) for key, found in parts.items()}
+
+
+def _loss(key: str) -> str:
+    return "binary_crossentropy" if key.startswith("direction") else "mean_squared_error"
+
+
+class RowBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of row numbers with answers and weights; the order is drawn anew each epoch.
+
+    Args:
+        answers, weights: by target key, (R,), answers scaled and zero where weight is zero.
+        rng: draws the order; None keeps the order of time.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        answers: dict[str, Any],
+        weights: dict[str, Any],
+        size: int,
+        rng: np.random.Generator | None,
+    ) -> None:
+        super().__init__()
+        self._rows, self._answers, self._weights = rows, answers, weights
+        self._size, self._rng = size, rng
+        self._batches: list[Any] = []
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self._size)
+
+    def on_epoch_end(self) -> None:
+        """Draw the next epoch's order."""
+        rows = self._rows if self._rng is None else self._rng.permutation(self._rows)
+        self._batches = fixed_batches(rows, self._size)
+
+    def __getitem__(self, index: int) -> Any:
+        rows, weight = self._batches[index]
+        answers = {key: y[rows][:, None].astype(np.float32) for key, y in self._answers.items()}
+        weights = {key: (w[rows] * weight).astype(np.float32) for key, w in self._weights.items()}
+        return rows.astype(np.int32), answers, weights

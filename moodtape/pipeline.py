@@ -1,0 +1,180 @@
+"""The verbs of the command line as library calls; each may be run twice.
+
+Every function takes `Settings` (config and folder), does one thing whole, and returns
+what there is to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moodtape.clock import parse_instant, utc_now
+from moodtape.records import Span
+from moodtape.settings import Settings
+from moodtape.storage.write import begin_run, finish_run, new_run_id
+from moodtape.study.project import ground_of, hour_rules, warehouse_of
+
+if TYPE_CHECKING:
+    from moodtape.ingest.importer import FileResult, ImportOptions
+    from moodtape.nlp.score import ScoreSummary
+    from moodtape.study.ground import Question
+
+Steps = Callable[[int, int, str], None]
+"""Told (done, in all, what is being done)."""
+
+
+def import_files(
+    settings: Settings,
+    files: Sequence[Path],
+    options: ImportOptions,
+    progress: Callable[[Path, int, int], None] | None = None,
+) -> list[FileResult]:
+    """Take files in, one transaction each, and return what came of them.
+
+    Raises:
+        UnreadableFile, UsageError: at the first file that cannot be used; those before it
+            are in, and a second call knows them.
+    """
+    from moodtape.ingest.importer import import_file
+
+    now, results = utc_now(), []
+    for path in files:
+        tick = None if progress is None else _bound(progress, path)
+        results.append(
+            import_file(
+                warehouse_of(settings), settings.staging, path, options, settings.config,
+                new_run_id(now), now, tick,
+            )
+        )  # fmt: skip
+    return results
+
+
+def _bound(progress: Callable[[Path, int, int], None], path: Path) -> Callable[[int, int], None]:
+    return lambda done, total: progress(path, done, total)
+
+
+def undo_import(settings: Settings, run_id: str) -> dict[str, int]:
+    """Take back everything that one import stored; return rows removed by table."""
+    from moodtape.storage.write import undo_run
+
+    with warehouse_of(settings).write() as connection:
+        return undo_run(connection, run_id, utc_now())
+
+
+def score_texts(
+    settings: Settings,
+    span: Span | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreSummary:
+    """Score every text that the config's scorer has not scored, and remake the hours they touch."""
+    from moodtape.nlp.registry import load_scorer
+    from moodtape.nlp.score import score_unscored
+
+    config, now = settings.config, utc_now()
+    scorer = load_scorer(config.sentiment.scorer, threads=config.storage.threads)
+    warehouse, run_id = warehouse_of(settings), new_run_id(now)
+    with warehouse.write() as connection:
+        begin_run(connection, run_id, "score", {"scorer": scorer.name}, now)
+    summary = score_unscored(warehouse, scorer, hour_rules(config), run_id, now, span, progress)
+    with warehouse.write() as connection:
+        counts = {"scored": summary.scored, "hours": summary.hours}
+        finish_run(connection, run_id, "done", counts, utc_now())
+    return summary
+
+
+def train(
+    settings: Settings, question: Question, command: str, progress: Steps | None = None
+) -> dict[str, Any]:
+    """Fit the model that is served on everything known, and return what its fitting measured."""
+    from moodtape.forecaster.arms import real_arm
+    from moodtape.forecaster.runs import make_run_folder
+    from moodtape.study.training import train_served
+
+    tell = progress or (lambda done, total, what: None)
+    now = utc_now()
+    tell(0, 0, "reading the warehouse")
+    ground = ground_of(settings, question)
+    folder = make_run_folder(settings.runs, new_run_id(now))
+    result = train_served(
+        ground, folder, real_arm(ground.arms), command, lambda what: tell(0, 0, what)
+    )
+    _note_run(settings, folder.name, "train", command, {"epochs": result["epochs"]}, now)
+    return result
+
+
+def evaluate(
+    settings: Settings, question: Question, command: str, progress: Steps | None = None
+) -> dict[str, Any]:
+    """Forecast every test fold with the network, the linear forecaster and all baselines."""
+    from moodtape.forecaster.runs import make_run_folder, plain, write_json, write_table
+    from moodtape.study.ablate import run_ablation
+    from moodtape.study.evaluation import metric_rows
+    from moodtape.study.series import predictions_table
+
+    tell = progress or (lambda done, total, what: None)
+    now = utc_now()
+    tell(0, 0, "reading the warehouse")
+    ground = ground_of(settings, question)
+    outcome = run_ablation(ground, True, tell)
+    rows: list[dict[str, Any]] = []
+    for study in outcome.studies:
+        for row in metric_rows(
+            study, ground.dataset, settings.config.seed, ground.dataset.interval
+        ):
+            if row not in rows:
+                rows.append(row)
+    folder = make_run_folder(settings.runs, new_run_id(now))
+    results = {"schema_version": 1, "command": "evaluate", "warnings": [], "run": folder.name,
+               "results": rows}  # fmt: skip
+    write_json(folder / "config.json", settings.config.model_dump(mode="json"))
+    write_json(folder / "results.json", results)
+    write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
+    _note_run(settings, folder.name, "evaluate", command, {"rows": len(rows)}, now)
+    found: dict[str, Any] = plain(results)
+    return found
+
+
+def predict(settings: Settings, run: str | None, as_of: datetime | None) -> dict[str, Any]:
+    """Score what is unscored, then forecast from the newest bar known at `as_of`."""
+    from moodtape.forecaster.runs import SERVED, find_run, plain
+    from moodtape.storage.ledger import store_forecasts
+    from moodtape.study.forecasting import forecast_newest
+
+    made_at = utc_now()
+    folder = find_run(settings.runs, run, SERVED, "train")
+    score_texts(settings)
+    forecasts = forecast_newest(warehouse_of(settings), settings.config, folder, as_of or made_at)
+    for item in forecasts:
+        item["late"] = item["late"] or as_of is not None
+    with warehouse_of(settings).write() as connection:
+        store_forecasts(
+            connection, forecasts, settings.config.market.interval, folder.name, made_at
+        )
+    found: dict[str, Any] = plain(
+        {"schema_version": 1, "command": "predict", "warnings": [], "run": folder.name,
+         "results": forecasts}
+    )  # fmt: skip
+    return found
+
+
+def span_of(since: str | None, until: str | None) -> Span | None:
+    """Return the span that a user typed, open ends as far as time goes; None without either."""
+    if since is None and until is None:
+        return None
+    return Span(parse_instant(since or "1970-01-01"), parse_instant(until or "9999-01-01"))
+
+
+def _note_run(
+    settings: Settings,
+    run_id: str,
+    verb: str,
+    command: str,
+    counts: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    with warehouse_of(settings).write() as connection:
+        begin_run(connection, run_id, verb, {"command": command}, now)
+        finish_run(connection, run_id, "done", counts, utc_now())

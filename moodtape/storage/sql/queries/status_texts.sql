@@ -1,0 +1,8 @@
+-- Texts per source and collection.
+SELECT
+    source, collection, count(DISTINCT document_id) AS texts,
+    count(*) - count(DISTINCT document_id) AS revisions,
+    min(known_at) AS first, max(known_at) AS last
+FROM document
+GROUP BY source, collection
+ORDER BY source, collection;

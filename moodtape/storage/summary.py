@@ -1,0 +1,72 @@
+"""Short answers about what the warehouse holds, without loading arrays or tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from moodtape.records import Span
+from moodtape.storage.db import query
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+
+def _rows(connection: Connection, sql: str, parameters: Any = None) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql, parameters)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def text_summary(
+    connection: Connection, sources: Sequence[str], scorer: str, span: Span
+) -> list[dict[str, Any]]:
+    """Return, per source and collection, the texts known in a span and how well they are dated.
+
+    Keys: source, collection, texts, first, last, backfilled_share, assumed_share, scored, state.
+    """
+    return _rows(
+        connection,
+        query("text_summary"),
+        {"sources": list(sources), "scorer": scorer, "since": span.since, "until": span.until},
+    )
+
+
+def kind_counts(connection: Connection, scorer: str, span: Span) -> dict[str, int]:
+    """Return how many texts of each kind became known in a span."""
+    rows = connection.execute(
+        """
+        SELECT kind, count(*)
+        FROM document JOIN kind USING (content_hash)
+        WHERE classifier = ? AND known_at >= ? AND known_at < ?
+        GROUP BY kind ORDER BY 2 DESC, 1
+        """,
+        [scorer, span.since, span.until],
+    ).fetchall()
+    return dict(rows)
+
+
+def text_span(connection: Connection, sources: Sequence[str]) -> Span | None:
+    """Return from the first to the last text known, or None without texts."""
+    rows = connection.execute(
+        "SELECT min(known_at), max(known_at) FROM document WHERE list_contains(?, source)",
+        [list(sources)],
+    ).fetchall()
+    return Span(*rows[0]) if rows[0][0] is not None else None
+
+
+def metric_span(connection: Connection, symbols: Sequence[str]) -> Span | None:
+    """Return from the first to the last metric value known, or None without any."""
+    rows = connection.execute(
+        "SELECT min(known_at), max(known_at) FROM metric WHERE list_contains(?, symbol)",
+        [[*symbols, "MARKET"]],
+    ).fetchall()
+    return Span(*rows[0]) if rows[0][0] is not None else None
+
+
+def status(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Return what is stored, how far it reaches, what is unscored and what ran last."""
+    return {
+        name: _rows(connection, query(f"status_{name}"))
+        for name in ("bars", "metrics", "texts", "scorers", "quarantine", "runs")
+    }

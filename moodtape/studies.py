@@ -1,0 +1,193 @@
+"""The studies of the command line as library calls: audit, ablation, their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moodtape.clock import utc_now
+from moodtape.errors import GateFailed
+from moodtape.settings import Settings
+from moodtape.storage.write import begin_run, finish_run, new_run_id
+from moodtape.study.project import ground_of, hour_rules, warehouse_of
+
+if TYPE_CHECKING:
+    from moodtape.audit import AuditResult
+    from moodtape.forecaster.dataset import Request
+    from moodtape.study.ground import Ground, Question
+
+Steps = Callable[[int, int, str], None]
+"""Told (done, in all, what is being done)."""
+
+SAMPLED_CUTS = 2
+"""Cuts of the audit that goes with every study; `moodtape audit` makes more."""
+
+
+def run_audit(
+    settings: Settings,
+    question: Question,
+    cuts: int,
+    network: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> AuditResult:
+    """Change everything known after some cuts and require that nothing before them changes."""
+    return _audit(settings, ground_of(settings, question), cuts, network, progress)
+
+
+def _audit(
+    settings: Settings,
+    ground: Ground,
+    cuts: int,
+    network: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> AuditResult:
+    from moodtape.audit import audit
+
+    fit_predict = None
+    if network:
+        from moodtape.forecaster.device import prepare
+        from moodtape.forecaster.train import NetworkForecaster
+
+        fit_predict = NetworkForecaster(ground.config, prepare(ground.config.training.device))
+    return audit(
+        warehouse_of(settings), ground.config, _fixed(ground), hour_rules(ground.config),
+        settings.staging, cuts, fit_predict, progress,
+    )  # fmt: skip
+
+
+def _fixed(ground: Ground) -> Request:
+    """Return the request with span and columns fixed to those the study found."""
+    dataset = ground.dataset
+    return replace(
+        ground.request, span=dataset.span, streams=dataset.streams, metrics=dataset.metrics
+    )
+
+
+def ablate(
+    settings: Settings, question: Question, command: str, progress: Steps | None = None
+) -> dict[str, Any]:
+    """Answer whether the subject helps, write the run folder and its page, return the results.
+
+    Raises:
+        GateFailed: the audit found look-ahead; the page says so and no other word is given.
+    """
+    from moodtape.forecaster.report.page import render_page, write_csvs
+    from moodtape.forecaster.runs import make_run_folder, write_json, write_table, write_text
+    from moodtape.study.ablate import run_ablation, write_plan
+    from moodtape.study.results import ablation_results
+    from moodtape.study.series import predictions_table, report_series
+
+    tell = progress or (lambda done, total, what: None)
+    now = utc_now()
+    run_id = new_run_id(now)
+    tell(0, 0, "reading the warehouse")
+    ground = ground_of(settings, question)
+    trials = _trials(ground)
+    looks = _looks(settings, trials)
+    folder = make_run_folder(settings.runs, run_id)
+    write_plan(folder, ground, looks)
+    audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
+    outcome = run_ablation(ground, audited.clean, tell)
+    tell(0, 0, "writing the page")
+    results = ablation_results(
+        warehouse_of(settings), ground, outcome, audited.as_dict(), looks, run_id, command, now
+    )
+    results["report"] = str(folder / "report.html")
+    series = report_series(ground, outcome)
+    write_json(folder / "config.json", settings.config.model_dump(mode="json"))
+    write_json(folder / "results.json", results)
+    write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
+    for name in ("price", "tone", "losses"):
+        write_table(folder / f"series_{name}.parquet", getattr(series, name))
+    write_csvs(_as_json(results), series, folder)
+    write_text(folder / "report.html", render_page(_as_json(results), series))
+    _enter(settings, trials, results, run_id, command, now)
+    if not audited.clean:
+        raise GateFailed(f"{audited.sentence()} No verdict is given. See {folder / 'report.html'}")
+    return results
+
+
+def _as_json(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results as `results.json` holds them, so that a page made again is the same."""
+    from moodtape.forecaster.runs import plain
+
+    found: dict[str, Any] = plain(results)
+    return found
+
+
+def _trials(ground: Ground) -> list[dict[str, Any]]:
+    """Return what the ledger will say was tried."""
+    from moodtape.clock import from_datetime64
+    from moodtape.forecaster.runs import config_hash
+    from moodtape.study.ablate import forecasters
+
+    tested = [f for f in ground.folds if len(f.test)]
+    return [
+        {
+            "config_hash": f"{ground.question.subject}-{config_hash(ground.config)}",
+            "symbol": symbol,
+            "target": target.name,
+            "horizon_bars": target.horizon_bars,
+            "forecaster": forecaster,
+            "test_from": from_datetime64(tested[0].test_from),
+            "test_until": from_datetime64(tested[-1].test_until),
+        }
+        for forecaster in forecasters(ground)
+        for symbol in ground.dataset.symbols
+        for target in ground.dataset.targets.values()
+    ]
+
+
+def _looks(settings: Settings, trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how often each question was looked at before over mostly the same time."""
+    from moodtape.storage.ledger import earlier_looks
+
+    with warehouse_of(settings).read() as connection:
+        return {
+            f"{t['symbol']} {t['target']} {t['horizon_bars']}": earlier_looks(connection, t)
+            for t in trials
+        }
+
+
+def _enter(
+    settings: Settings,
+    trials: Sequence[dict[str, Any]],
+    results: Mapping[str, Any],
+    run_id: str,
+    command: str,
+    now: datetime,
+) -> None:
+    """Enter the study and its trials in the ledger."""
+    from moodtape.storage.ledger import record_trials
+
+    words = {
+        (r["symbol"], r["target"], r["horizon_bars"], r["forecaster"]): r["verdict"]
+        for r in results["results"]
+    }
+    for trial in trials:
+        trial["verdict"] = words[
+            trial["symbol"], trial["target"], trial["horizon_bars"], trial["forecaster"]
+        ]
+    with warehouse_of(settings).write() as connection:
+        begin_run(connection, run_id, "ablate", {"command": command}, now)
+        record_trials(connection, trials, run_id, now)
+        finish_run(connection, run_id, "done", {"trials": len(trials)}, utc_now())
+
+
+def render_again(settings: Settings, run: str | None) -> Path:
+    """Make the page of a finished study again from its run folder; return where it is."""
+    import pandas as pd
+
+    from moodtape.forecaster.report.page import ReportSeries, render_page
+    from moodtape.forecaster.runs import find_run, read_json, write_text
+
+    folder = find_run(settings.runs, run, "series_losses.parquet", "ablate")
+    tables = {
+        n: pd.read_parquet(folder / f"series_{n}.parquet") for n in ("price", "tone", "losses")
+    }
+    page = render_page(read_json(folder / "results.json"), ReportSeries(**tables))
+    write_text(folder / "report.html", page)
+    return folder / "report.html"

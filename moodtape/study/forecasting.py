@@ -1,0 +1,112 @@
+"""The forecast for the newest bar, from a saved run: no keras, no TensorFlow."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moodtape.clock import DecisionClock, format_duration, iso, parse_duration, to_datetime64
+from moodtape.config import Config
+from moodtape.errors import DataStale, UsageError
+from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.served import Served, forecast_rows
+from moodtape.nlp.registry import load_scorer, scorer_id
+from moodtape.records import Span
+from moodtape.storage import read
+from moodtape.storage.db import Warehouse
+
+STALE_BARS = 3
+"""A newest bar older than this many bars at the moment of asking is too old to forecast from."""
+
+
+def forecast_newest(
+    warehouse: Warehouse, config: Config, folder: Path, as_of: datetime
+) -> list[dict[str, Any]]:
+    """Return a forecast for each symbol and horizon, as of an instant.
+
+    Raises:
+        DataMissing: no bars, or texts known by then without a score.
+        DataStale: the newest bar is too old.
+        UsageError: the config no longer fits the model.
+    """
+    served = Served.read(folder)
+    interval = parse_duration(served.interval)
+    if config.market.interval != served.interval:
+        raise UsageError(
+            f"The model reads {served.interval} bars, market.interval is {config.market.interval}."
+            " Run: moodtape train"
+        )
+    scorer = _same_scorer(config, served)
+    reach = timedelta(hours=24 * 14)
+    with warehouse.read() as connection:
+        if scorer is not None:
+            span = Span(as_of - reach, as_of)
+            read.require_scored(connection, scorer, config.sentiment.sources, span)
+    request = Request(
+        served.symbols, as_of, scorer,
+        Span(as_of - (STALE_BARS + 1) * interval - _weekend(config), as_of),
+        served.streams, served.metrics,
+    )  # fmt: skip
+    dataset = load_dataset(warehouse, config, request)
+    clock = DecisionClock(timedelta(seconds=config.clock.decision_delay_s))
+    rows = [_newest_row(dataset, s, served, as_of, config) for s in range(len(served.symbols))]
+    forecasts = forecast_rows(folder, served, dataset, np.array(rows, dtype=np.int64))
+    for item in forecasts:
+        item["late"] = as_of > clock.decision_time(item["cutoff"]) + timedelta(
+            seconds=config.clock.late_after_s
+        )
+    return forecasts
+
+
+def _same_scorer(config: Config, served: Served) -> str | None:
+    """Return the scorer the model was trained with; another one's scores would mislead it."""
+    if served.scorer is None:
+        return None
+    present = scorer_id(load_scorer(config.sentiment.scorer))
+    if present != served.scorer:
+        raise UsageError(
+            f"The model was trained on scores of {served.scorer}, sentiment.scorer is now"
+            f" {present}. Run: moodtape train"
+        )
+    return present
+
+
+def _weekend(config: Config) -> timedelta:
+    """Return how long an exchange may be closed; markets around the clock never are."""
+    return timedelta(0) if config.market.calendar == "24/7" else timedelta(days=5)
+
+
+def _newest_row(
+    dataset: Dataset, symbol: int, served: Served, as_of: datetime, config: Config
+) -> int:
+    """Return the row of the newest bar whose decision time has come.
+
+    Raises:
+        DataStale: it is too old, or the bars before it have a hole.
+    """
+    name = dataset.symbols[symbol]
+    usable = (
+        (dataset.symbol == symbol)
+        & ~np.isnan(dataset.close)
+        & (dataset.decision_time <= to_datetime64(as_of))
+    )
+    interval = parse_duration(served.interval)
+    oldest = as_of - STALE_BARS * interval - _weekend(config)
+    rows = np.flatnonzero(usable & (dataset.cutoff >= to_datetime64(oldest)))
+    if not len(rows):
+        raise DataStale(
+            f"The newest {served.interval} bar of {name} is more than"
+            f" {format_duration(STALE_BARS * interval)} older than {iso(as_of)}."
+            f" Run: moodtape import bars FILE --symbol {name},"
+            " or say a time that has bars: moodtape predict --as-of 2025-05-24"
+        )
+    row = int(rows[-1])
+    if dataset.run_length[row] < served.lookback_bars or np.isnan(dataset.trailing_variance[row]):
+        raise DataStale(
+            f"{name} has a hole in the last {served.lookback_bars} bars before {iso(as_of)};"
+            " a window may not cross it. Import the missing bars, or wait until they are past."
+        )
+    return row

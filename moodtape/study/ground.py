@@ -1,0 +1,157 @@
+"""What a study stands on, settled before any test row is read.
+
+1. span       the user's, else that of the group under test, cut to the bars there are
+2. scorer     its name and revision; every text of the span must have been scored
+3. dataset    forecaster/dataset.py
+4. arms       configs/ablation.toml and the user's own
+5. folds      forecaster/splits.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from moodtape.clock import floor_to, parse_duration, utc_now
+from moodtape.config import Config
+from moodtape.errors import DataMissing, UsageError
+from moodtape.forecaster.arms import Arm, arms_of
+from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
+from moodtape.forecaster.splits import Fold, make_folds
+from moodtape.nlp.registry import load_scorer, scorer_id
+from moodtape.records import Span
+from moodtape.settings import bundled_config
+from moodtape.storage import read, summary
+from moodtape.storage.db import Warehouse
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the user asked besides the config.
+
+    subject: the group under test, `sentiment` or `onchain`.
+    since, until: bounds of every decision, half-open; None means as far as the rows reach.
+    as_of: only rows known by then; None means all there are.
+    """
+
+    subject: str = SENTIMENT
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A question with everything that its answer will be computed from."""
+
+    config: Config
+    question: Question
+    request: Request
+    dataset: Dataset
+    arms: tuple[Arm, ...]
+    folds: tuple[Fold, ...]
+    trained_until: datetime | None
+    notes: tuple[str, ...]
+
+    @property
+    def span(self) -> Span:
+        """Return the bounds of every decision."""
+        return self.dataset.span
+
+
+def settle_request(
+    warehouse: Warehouse, config: Config, question: Question
+) -> tuple[Request, datetime | None, tuple[str, ...]]:
+    """Return what dataset the question needs, the scorer's age, and what was assumed.
+
+    Raises:
+        DataMissing: no bars, no rows of the group under test, or texts without a score.
+    """
+    scorer = load_scorer(config.sentiment.scorer)
+    name = scorer_id(scorer)
+    as_of = question.as_of or utc_now()
+    with warehouse.read() as connection:
+        span, notes = _settle_span(connection, config, question)
+        if SENTIMENT in config.features.groups:
+            read.require_scored(connection, name, config.sentiment.sources, span)
+    request = Request(config.market.symbols, as_of, name, span)
+    return request, scorer.trained_until, notes
+
+
+def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Ground:
+    """Return everything that a study computes on.
+
+    Raises:
+        DataMissing: see `settle_request`; or too few decisions for the folds.
+        UsageError: the subject has no columns in this config.
+    """
+    request, trained_until, notes = settle_request(warehouse, config, question)
+    dataset = load_dataset(warehouse, config, request)
+    _require_subject(dataset, config, question.subject)
+    arms = arms_of(config, dataset, question.subject, bundled_config("ablation.toml"))
+    folds = make_folds(dataset, config.network.lookback_bars, config.walk_forward)
+    return Ground(
+        config, question, request, dataset, tuple(arms), tuple(folds), trained_until, notes
+    )
+
+
+def _settle_span(
+    connection: Connection, config: Config, question: Question
+) -> tuple[Span, tuple[str, ...]]:
+    """Return the bounds of the study, cut to where there are bars."""
+    market = config.market
+    interval = parse_duration(market.interval)
+    spans = [
+        read.bar_span(connection, read.choose_series(
+            connection, symbol, market.interval, market.venue.get(symbol), market.quote.get(symbol)
+        ))
+        for symbol in market.symbols
+    ]  # fmt: skip
+    first, last = min(s.since for s in spans), max(s.until for s in spans) + interval
+    since, until = question.since, question.until
+    notes: list[str] = []
+    if since is None:
+        reach = _subject_span(connection, config, question.subject)
+        since = first
+        if reach is not None and reach.since > first:
+            since = floor_to(reach.since, interval)
+            notes.append(f"the study begins with the first {_rows_of(question.subject)}")
+        if until is None and reach is not None:
+            last = min(last, reach.until + interval)
+    until = min(until, last) if until is not None else last
+    if since >= until:
+        raise DataMissing(
+            f"No {market.interval} bars of {', '.join(market.symbols)} between --since and --until:"
+            f" they reach from {first:%Y-%m-%d} to {last:%Y-%m-%d}."
+        )
+    return Span(max(since, first), until), tuple(notes)
+
+
+def _subject_span(connection: Connection, config: Config, subject: str) -> Span | None:
+    if subject == ONCHAIN:
+        return summary.metric_span(connection, config.market.symbols)
+    return summary.text_span(connection, config.sentiment.sources)
+
+
+def _rows_of(subject: str) -> str:
+    return "metric value" if subject == ONCHAIN else "text"
+
+
+def _require_subject(dataset: Dataset, config: Config, subject: str) -> None:
+    if subject not in config.features.groups:
+        raise UsageError(f"features.groups does not hold {subject}, so it cannot be put to a test.")
+    if any(column.group == subject for column in dataset.columns):
+        return
+    what, command = {
+        SENTIMENT: ("scored texts", "moodtape import documents FILE, then: moodtape score"),
+        ONCHAIN: ("metrics named in features.metrics", "moodtape import metrics FILE"),
+    }[subject]
+    raise DataMissing(
+        f"There are no {what} for {', '.join(dataset.symbols)} between"
+        f" {dataset.span.since:%Y-%m-%d} and {dataset.span.until:%Y-%m-%d}. Run: {command}"
+    )

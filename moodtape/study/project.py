@@ -1,0 +1,49 @@
+"""A project's warehouse and rules, and hours that are in step with its texts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from moodtape.config import Config
+from moodtape.settings import Settings
+from moodtape.storage.db import Warehouse
+from moodtape.storage.hours import HourRules, is_stale, refresh_hours
+
+if TYPE_CHECKING:
+    from moodtape.study.ground import Ground, Question
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """Return the project's warehouse, which need not exist yet."""
+    storage = settings.config.storage
+    return Warehouse(settings.warehouse, storage.threads, storage.memory_limit, storage.lock_wait_s)
+
+
+def hour_rules(config: Config) -> HourRules:
+    """Return what makes a text count in its hour; the bundled model says of what kind it is."""
+    from moodtape.nlp.registry import load_scorer, scorer_id
+
+    return HourRules(
+        max_age=timedelta(hours=config.clock.max_age_h),
+        repost_window=timedelta(hours=config.sentiment.repost_window_h),
+        classifier=scorer_id(load_scorer("bundled")),
+    )
+
+
+def refresh_hours_if_dirty(settings: Settings) -> None:
+    """Remake hours that an import touched after the last scoring."""
+    warehouse, rules = warehouse_of(settings), hour_rules(settings.config)
+    with warehouse.read() as connection:
+        stale = is_stale(connection, rules)
+    if stale:
+        with warehouse.write() as connection:
+            refresh_hours(connection, rules)
+
+
+def ground_of(settings: Settings, question: Question) -> Ground:
+    """Return what a study stands on, its hours being in step with the texts."""
+    from moodtape.study.ground import lay_ground
+
+    refresh_hours_if_dirty(settings)
+    return lay_ground(warehouse_of(settings), settings.config, question)

@@ -1,0 +1,227 @@
+"""Answers become `results.json`, and what the page says about the ground they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moodtape.clock import from_datetime64, iso
+from moodtape.forecaster.ablation import Study
+from moodtape.forecaster.answers import Answer, target_losses
+from moodtape.forecaster.arms import NULL
+from moodtape.forecaster.runs import provenance
+from moodtape.storage import summary
+from moodtape.storage.db import Warehouse
+from moodtape.study.ablate import Outcome
+from moodtape.study.ground import Ground
+from moodtape.study.sentences import LOSS_NAMES, sentence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+SCHEMA_VERSION = 1
+UNSTAMPED_SHARE = 0.05
+"""A larger share of assumed collection times is a caveat."""
+
+
+def ablation_results(
+    warehouse: Warehouse,
+    ground: Ground,
+    outcome: Outcome,
+    audit: Mapping[str, Any],
+    looks: Mapping[str, int],
+    run_id: str,
+    command: str,
+    created_at: datetime,
+) -> dict[str, Any]:
+    """Return everything that `results.json` and the page say about a study."""
+    config, dataset, question = ground.config, ground.dataset, ground.question
+    scorer = ground.request.scorer or ""
+    with warehouse.read() as connection:
+        texts = summary.text_summary(connection, config.sentiment.sources, scorer, ground.span)
+        kinds = summary.kind_counts(connection, scorer, ground.span)
+    has_texts = bool(dataset.streams)
+    device = outcome.device
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "ablate",
+        "warnings": [],
+        "run": run_id,
+        "created_at": created_at,
+        "question": {
+            "subject": question.subject,
+            "symbols": list(dataset.symbols),
+            "interval": dataset.interval,
+            "since": ground.span.since,
+            "until": ground.span.until,
+            "as_of": ground.request.as_of,
+            "scorer": scorer if has_texts else None,
+            "forecaster": config.verdict.forecaster,
+            "preset": None,
+        },
+        "results": [
+            _answer(ground, outcome, answer, audit, looks, run_id) for answer in outcome.answers
+        ],
+        "arms": [
+            {
+                "name": arm.name,
+                "groups": list(arm.groups),
+                "treatment": arm.treatment,
+                "columns": sum(column.group in arm.groups for column in dataset.columns),
+            }
+            for arm in ground.arms
+        ],
+        "baselines": list(outcome.studies[0].baselines),
+        "folds": [
+            {
+                "number": fold.number,
+                "train_from": from_datetime64(fold.train_from),
+                "test_from": from_datetime64(fold.test_from),
+                "test_until": from_datetime64(fold.test_until),
+                **{k: len(getattr(fold, k)) for k in ("train", "stop", "calibrate", "test")},
+            }
+            for fold in ground.folds
+        ],
+        "coverage": texts if has_texts else [],
+        "kinds": kinds if has_texts and kinds else None,
+        "texts_used": sum(row["texts"] for row in texts) if has_texts else 0,
+        "metrics": list(dataset.metrics),
+        "caveats": caveats(ground, texts if has_texts else []),
+        "audit": dict(audit),
+        "cells": [dict(cell) for cell in outcome.cells],
+        "provenance": provenance(
+            config,
+            dataset=dataset.fingerprint(),
+            command=command,
+            device=f"{device.backend} on {device.name}" if device else "cpu",
+            deterministic=device.deterministic if device else True,
+            seconds=round(outcome.seconds, 1),
+        ),
+    }
+
+
+def _answer(
+    ground: Ground,
+    outcome: Outcome,
+    answer: Answer,
+    audit: Mapping[str, Any],
+    looks: Mapping[str, int],
+    run_id: str,
+) -> dict[str, Any]:
+    config, evidence = ground.config, answer.evidence
+    against_null, against_shift = evidence.against_null, evidence.against_shift
+    study = next(s for s in outcome.studies if s.forecaster == answer.forecaster)
+    symbol = ground.dataset.symbols.index(answer.symbol)
+    losses = target_losses(study, ground.dataset, symbol, f"{answer.target}_{answer.horizon_bars}")
+    null_loss = evidence.null_loss
+    return {
+        "symbol": answer.symbol,
+        "target": answer.target,
+        "horizon_bars": answer.horizon_bars,
+        "forecaster": answer.forecaster,
+        "decides": answer.forecaster == config.verdict.forecaster,
+        "verdict": answer.verdict.word,
+        "sentence": sentence(answer, ground.question.subject, ground.dataset.interval),
+        "reasons": list(answer.verdict.reasons),
+        "loss": LOSS_NAMES[answer.target],
+        "effect": answer.effect,
+        "interval": list(answer.interval),
+        "effect_shift": against_shift.mean / null_loss if against_shift else None,
+        "interval_shift": (
+            [against_shift.low / null_loss, against_shift.high / null_loss]
+            if against_shift
+            else [None, None]
+        ),
+        "p": {
+            "null": against_null.p_better if against_null else None,
+            "shift": against_shift.p_better if against_shift else None,
+            "echo": None,
+        },
+        "p_adjusted": answer.verdict.p_adjusted,
+        "margin": evidence.margin,
+        "minimum_detectable_effect": None,
+        "positive_control": evidence.positive_control,
+        "family_size": len(ground.dataset.symbols) * len(ground.dataset.targets),
+        "look": 1 + looks.get(f"{answer.symbol} {answer.target} {answer.horizon_bars}", 0),
+        "audit": "clean" if audit["clean"] else "red",
+        "run": run_id,
+        "report": "report.html",
+        "n": answer.n,
+        "blocks": evidence.blocks,
+        "losses": dict(answer.losses),
+        "fold_effects": _fold_effects(ground, losses, study, null_loss),
+        "seed_effects": _seed_effects(losses.by_arm[NULL], losses.by_arm[study.real], null_loss),
+        "dm": asdict(answer.dm) if answer.dm else None,
+    }  # fmt: skip
+
+
+def _fold_effects(ground: Ground, losses: Any, study: Study, null_loss: float) -> list[Any]:
+    gain = losses.by_arm[NULL].mean(axis=0) - losses.by_arm[study.real].mean(axis=0)
+    rows = []
+    for fold in ground.folds:
+        inside = losses.fold == fold.number
+        if inside.any():
+            rows.append(
+                {
+                    "fold": fold.number,
+                    "test_from": from_datetime64(fold.test_from),
+                    "test_until": from_datetime64(fold.test_until),
+                    "effect": float(gain[inside].mean() / null_loss),
+                    "n": int(inside.sum()),
+                }
+            )
+    return rows
+
+
+def _seed_effects(null: Floats, real: Floats, null_loss: float) -> list[float]:
+    """Return the effect of each seed by itself."""
+    return [float((n - r).mean() / null_loss) for n, r in zip(null, real, strict=True)]
+
+
+def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what a careful reader should know before believing a study."""
+    dataset, found = ground.dataset, list(ground.notes)
+    for row in texts:
+        where = f"{row['source']}/{row['collection']}"
+        if row["assumed_share"] > UNSTAMPED_SHARE:
+            found.append(
+                f"{where}: {row['assumed_share']:.0%} of the texts have no collection time;"
+                " they count as known at publication plus an assumed delay"
+            )
+        if row["state"] == "partial":
+            found.append(
+                f"{where}: hours without a text count as unknown, since the crawl is not stated"
+            )
+    until = ground.trained_until
+    if texts and (until is None or until > ground.span.since):
+        told = "at an unknown time" if until is None else f"on what was known until {iso(until)}"
+        found.append(
+            f"the scorer was made {told}, which is after texts of this study:"
+            " it may have read the future"
+        )
+    if missing := int(dataset.notes.get("missing_bars", 0)):
+        found.append(f"{missing} bars are missing; no window and no target crosses them")
+    if corrected := int(dataset.notes.get("corrected_bars", 0)):
+        found.append(
+            f"{corrected} bars were corrected later; each decision saw what was known then"
+        )
+    if dataset.metrics:
+        found.append(
+            "metrics were imported in one vintage: values are those known today, at the time of"
+            " their first publication"
+        )
+    left_out = {t.name: t.left_out for t in dataset.targets.values() if t.left_out}
+    if zeros := left_out.get("direction"):
+        found.append(f"{zeros} returns of exactly zero have no direction and are left out of it")
+    if floored := left_out.get("volatility"):
+        found.append(f"{floored} bars without movement count with a volatility of one basis point")
+    found.append(
+        "no positive control and no echo placebo were run: this version never says `does not help`"
+    )
+    return [text[:1].upper() + text[1:] + "." for text in found]

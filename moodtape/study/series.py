@@ -1,0 +1,122 @@
+"""What a study leaves to look at over time: prices, tone, losses, every forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.clock import to_datetime64
+from moodtape.forecaster.ablation import Study
+from moodtape.forecaster.answers import target_losses
+from moodtape.forecaster.arms import NULL, SHIFT
+from moodtape.forecaster.report.series import ReportSeries
+from moodtape.study.ablate import Outcome
+from moodtape.study.ground import Ground
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def report_series(ground: Ground, outcome: Outcome) -> ReportSeries:
+    """Return what the page draws over time."""
+    return ReportSeries(
+        price=_price(ground), tone=_tone(ground), losses=loss_series(ground, outcome)
+    )
+
+
+def _price(ground: Ground) -> pd.DataFrame:
+    import pandas as pd
+
+    dataset, rows = ground.dataset, _span_rows(ground)
+    names = np.array(dataset.symbols)[dataset.symbol[rows]]
+    times = pd.to_datetime(dataset.cutoff[rows]).tz_localize("UTC")
+    table = pd.DataFrame({"symbol": names, "time": times, "close": dataset.close[rows]})
+    return table.dropna(subset=["close"])
+
+
+def _tone(ground: Ground) -> pd.DataFrame:
+    """Return the tone of each stream's last hour as every decision saw it."""
+    import pandas as pd
+
+    dataset, rows = ground.dataset, _span_rows(ground)
+    columns = [c.name for c in dataset.columns]
+    parts = []
+    for stream in dataset.streams:
+        tone = dataset.features[rows, columns.index(f"{stream}.tone_last")]
+        count = np.expm1(dataset.features[rows, columns.index(f"{stream}.count_last")])
+        parts.append(
+            pd.DataFrame(
+                {
+                    "symbol": np.array(dataset.symbols)[dataset.symbol[rows]],
+                    "stream": stream,
+                    "time": pd.to_datetime(dataset.cutoff[rows]).tz_localize("UTC"),
+                    "tone": tone,
+                    "n": np.round(count),
+                }
+            )
+        )
+    if not parts:
+        return pd.DataFrame({c: [] for c in ("symbol", "stream", "time", "tone", "n")})
+    return pd.concat(parts, ignore_index=True)
+
+
+def _span_rows(ground: Ground) -> NDArray[np.int64]:
+    dataset = ground.dataset
+    low, high = to_datetime64(ground.span.since), to_datetime64(ground.span.until)
+    return np.flatnonzero((dataset.cutoff >= low) & (dataset.cutoff <= high))
+
+
+def loss_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:
+    """Return each test row's loss differences, averaged over seeds, for every answer."""
+    import pandas as pd
+
+    dataset, parts = ground.dataset, []
+    for study in outcome.studies:
+        for symbol, name in enumerate(dataset.symbols):
+            for key, target in dataset.targets.items():
+                losses = target_losses(study, dataset, symbol, key)
+                mean = {arm: v.mean(axis=0) for arm, v in losses.by_arm.items()}
+                real = mean[study.real]
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "symbol": name,
+                            "target": target.name,
+                            "horizon_bars": target.horizon_bars,
+                            "forecaster": study.forecaster,
+                            "time": pd.to_datetime(dataset.cutoff[losses.rows]).tz_localize("UTC"),
+                            "fold": losses.fold,
+                            "difference_null": mean[NULL] - real,
+                            "difference_shift": mean[SHIFT] - real,
+                        }
+                    )
+                )
+    return pd.concat(parts, ignore_index=True)
+
+
+def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:
+    """Return every forecast on the test rows, long: one row a decision, target, model and seed."""
+    import pandas as pd
+
+    dataset, parts = ground.dataset, []
+    for study in studies:
+        rows = study.rows
+        base = {
+            "symbol": np.array(dataset.symbols)[dataset.symbol[rows]],
+            "cutoff": pd.to_datetime(dataset.cutoff[rows]).tz_localize("UTC"),
+            "fold": study.fold,
+        }
+        for key, target in dataset.targets.items():
+            known = {**base, "target": key, "actual": target.y[rows]}
+            for name, arm in study.arms.items():
+                for seed, values in enumerate(arm.by_key[key]):
+                    model = {"forecaster": study.forecaster, "model": name, "seed": seed}
+                    parts.append(pd.DataFrame({**known, **model, "forecast": values}))
+            for name, by_key in study.baselines.items():
+                if key in by_key and study is studies[0]:
+                    model = {"forecaster": "baseline", "model": name, "seed": 0}
+                    parts.append(pd.DataFrame({**known, **model, "forecast": by_key[key]}))
+    return pd.concat(parts, ignore_index=True)
