@@ -97,11 +97,11 @@ class ExchangeSessions:
             at = np.searchsorted(days, open_times)
             hit = days[np.minimum(at, len(days) - 1)] == open_times
             return np.where(hit, closes[np.minimum(at, len(days) - 1)], nat)
+        step = np.timedelta64(interval, "us")
         at = np.searchsorted(opens, open_times, side="right") - 1
-        inside = (at >= 0) & (open_times < closes[at])
-        return np.where(
-            inside, np.minimum(open_times + np.timedelta64(interval, "us"), closes[at]), nat
-        )
+        on_grid = (open_times - opens[at]) % step == np.timedelta64(0, "us")
+        inside = (at >= 0) & (open_times < closes[at]) & on_grid
+        return np.where(inside, np.minimum(open_times + step, closes[at]), nat)
 
     def expected_opens(self, start: datetime, end: datetime, interval: timedelta) -> Instants:
         """Return session days (daily bars) or the opens inside each session."""

@@ -144,8 +144,9 @@ def metric_known_at(
 ) -> Instants:
     """Return when each metric value was known.
 
-    The provider's completion stamp when there is one and it lies at most ten
-    days after the period's end; otherwise the period's end plus the lag.
+    The provider's completion stamp when there is one and it lies in the ten days
+    after the period's end; otherwise the period's end plus the lag, since an earlier
+    stamp completes nothing and a later one was filled in.
 
     Args:
         period_end: end of each period, shape (n,).
@@ -156,7 +157,7 @@ def metric_known_at(
 
     step = np.timedelta64(lag, "us") if isinstance(lag, timedelta) else lag
     backfill = np.timedelta64(BACKFILL_STAMP_AGE, "us")
-    usable = ~np.isnat(stamp) & (stamp <= period_end + backfill)
+    usable = ~np.isnat(stamp) & (stamp >= period_end) & (stamp <= period_end + backfill)
     result: Instants = np.where(usable, stamp, period_end + step)
     return result
 

@@ -14,6 +14,7 @@ from moodtape.records import MARKET_SYMBOL
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 TargetName = Literal["return", "direction", "volatility"]
+MARGIN: dict[TargetName, float] = {"return": 0.005, "direction": 0.003, "volatility": 0.01}
 TARGETS: tuple[TargetName, ...] = ("return", "direction", "volatility")
 
 
@@ -190,12 +191,16 @@ class VerdictSection(Section):
 
     forecaster: Literal["network", "linear"] = Field("network", description="gives the word")
     margin: dict[TargetName, float] = Field(
-        {"return": 0.005, "direction": 0.003, "volatility": 0.01},
-        description="gain that matters, as a share of `null`'s loss",
+        MARGIN, description="gain that matters, as a share of `null`'s loss"
     )
     draws: int = Field(2_000, ge=200, description="bootstrap resamples")
     level: Fraction = Field(0.025, description="one-sided level of the family")
     min_test_blocks: int = Field(30, ge=2, description="with fewer, nobody can tell")
+
+    @field_validator("margin")
+    @classmethod
+    def _margin_of_every_target(cls, margin: dict[TargetName, float]) -> dict[TargetName, float]:
+        return {**MARGIN, **margin}
 
 
 class AblationSection(Section):

@@ -64,6 +64,7 @@ def bundled_config(name: str) -> str:
 
 def find_project(start: Path) -> Path | None:
     """Return the nearest folder from `start` upward that holds `moodtape.toml`."""
+    start = start.resolve()
     for folder in (start, *start.parents):
         if (folder / PROJECT_FILE).is_file():
             return folder
@@ -90,7 +91,9 @@ def load_settings(
     paths = [project_file] if project_file.is_file() else []
     layers = [_file_layer(path) for path in (*paths, *files)]
     layers += _environment_layers(folder / ".env", os.environ if environ is None else environ)
-    layers.append(Layer("flag", _nest(overrides or {})))
+    flags = _nest(overrides or {})
+    _check_names(flags, Config, "flag", "")
+    layers.append(Layer("flag", flags))
     merged, origins = _merge(layers)
     try:
         config = Config.model_validate(merged)
@@ -145,6 +148,7 @@ def _environment_layers(dotenv: Path, environ: Mapping[str, str]) -> list[Layer]
 
 def _variables_layer(origin: str, variables: Mapping[str, str]) -> Layer:
     from pydantic_settings import BaseSettings
+    from pydantic_settings.exceptions import SettingsError
     from pydantic_settings.sources import EnvSettingsSource
 
     ours = {k: v for k, v in variables.items() if k.upper().startswith(ENV_PREFIX)}
@@ -155,7 +159,13 @@ def _variables_layer(origin: str, variables: Mapping[str, str]) -> Layer:
     reader = type("Reader", (BaseSettings,), {"__annotations__": _annotations()})
     source = EnvSettingsSource(reader, env_prefix=ENV_PREFIX, env_nested_delimiter="__")
     source.env_vars = {k.lower(): v for k, v in ours.items()}
-    return Layer(origin, source())
+    try:
+        return Layer(origin, source())
+    except SettingsError as exc:
+        raise ConfigError(
+            f"{origin}: {exc}. Lists and tables are written as JSON:"
+            """ MOODTAPE__MARKET__SYMBOLS='["BTC", "ETH"]'."""
+        ) from exc
 
 
 def _annotations() -> dict[str, Any]:
@@ -202,7 +212,8 @@ def _sections() -> list[str]:
 
 def _section(name: str) -> type[BaseModel]:
     annotation = Config.model_fields[name].annotation
-    assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, BaseModel)
     return annotation
 
 

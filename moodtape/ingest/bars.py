@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from moodtape.calendars import Calendar
 from moodtape.clock import format_duration, parse_duration, to_datetime64
 from moodtape.errors import UsageError
-from moodtape.ingest.columns import FileNameHints, is_symbol, read_numbers, split_pair
-from moodtape.ingest.rejects import Rejected, Verdicts, split_rows
+from moodtape.ingest.columns import FileNameHints, read_names, read_numbers, split_pair
+from moodtape.ingest.rejects import Rejected, Verdicts, refuse_symbols, split_rows
 from moodtape.ingest.times import read_times
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ class BarContext:
         )
 
 
-def settle_interval(context: BarContext, table: pd.DataFrame, columns: Mapping[str, str],
-                    path: Path) -> BarContext:
+def settle_interval(
+    context: BarContext, table: pd.DataFrame, columns: Mapping[str, str], path: Path
+) -> BarContext:
     """Return the context with an interval, told from the commonest step if nobody said it."""
     import numpy as np
 
@@ -101,7 +102,9 @@ def read_bars(
     numbers = _numbers(table, columns, verdicts)
     _check_sense(numbers, verdicts)
     symbol, quote = _symbols(table, columns, context, verdicts)
-    venue = table[columns["venue"]].astype(str).str.lower() if "venue" in columns else context.venue
+    venue: Any = context.venue
+    if "venue" in columns:
+        venue = read_names(table[columns["venue"]], context.venue, str.lower)
     stored = pd.DataFrame(
         {
             "line": table.index.to_numpy(),
@@ -115,7 +118,8 @@ def read_bars(
         },
         index=table.index,
     )
-    stored["trades"] = stored["trades"].round().astype("Int64")
+    whole = stored["trades"].where(verdicts.good & (stored["trades"].abs() < 2**53))
+    stored["trades"] = whole.round().astype("Int64")
     return split_rows(stored, table, verdicts)
 
 
@@ -159,16 +163,15 @@ def _symbols(
 
     quote = context.quote or "USD"
     if "quote" in columns:
-        quote_column: Any = table[columns["quote"]].astype(str).str.upper().to_numpy()
+        quote_column: Any = read_names(table[columns["quote"]], quote, str.upper)
     else:
         quote_column = np.full(len(table), quote, dtype=object)
-    if "symbol" not in columns or context.symbol is not None and "symbol" not in columns:
+    if "symbol" not in columns:
         return context.symbol, quote_column
-    texts = table[columns["symbol"]].astype(str)
-    pairs = {text: split_pair(text, context.known_symbols) for text in texts.unique()}
-    symbol = texts.map(lambda text: pairs[text][0]).to_numpy()
+    texts = read_names(table[columns["symbol"]], context.symbol or "", str.upper)
+    pairs = {text: split_pair(text, context.known_symbols) for text in set(texts)}
     if "quote" not in columns:
         quote_column = np.array([pairs[text][1] or quote for text in texts], dtype=object)
-    wrong = np.array([not is_symbol(text) for text in symbol])
-    verdicts.refuse(wrong, "symbol is not an asset's name")
+    symbol = np.array([pairs[text][0] for text in texts], dtype=object)
+    refuse_symbols(symbol, verdicts)
     return symbol, quote_column

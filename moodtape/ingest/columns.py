@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,9 +56,13 @@ DOCUMENT_NAMES: Mapping[str, tuple[str, ...]] = {
     "removed": ("removed",),
 }
 
+BLANK = frozenset({"", "null", "none", "nan"})
+"""What an empty cell says, lower case."""
+
 QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "BTC", "ETH")
 VENUES = ("binance", "bitstamp", "coinbase", "cryptocompare", "kraken", "gate", "bitfinex", "okx")
 _SYMBOL = re.compile(r"^[A-Z0-9][A-Z0-9._-]{0,19}$")
+_VOLUME_IN = re.compile(r"^volume[ _(]+([a-z0-9]{2,10})\)?$", re.IGNORECASE)
 _INTERVAL = re.compile(r"^\d+(min|m|h|d|w)$")
 
 
@@ -161,15 +165,35 @@ def is_symbol(text: str) -> bool:
     return bool(_SYMBOL.match(text))
 
 
+def volume_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Return our volume columns where a file names them by currency: `Volume BTC`, `Volume USDT`.
+
+    >>> volume_columns(["unix", "Volume BTC", "Volume USDT"])
+    {'volume': 'Volume BTC', 'quote_volume': 'Volume USDT'}
+    """
+    found = {m[1].upper(): name for name in columns if (m := _VOLUME_IN.match(name))}
+    quote = next((q for q in QUOTES if q in found), None)
+    if len(found) != 2 or quote is None:
+        return {}
+    asset = next(currency for currency in found if currency != quote)
+    return {"volume": found[asset], "quote_volume": found[quote]}
+
+
+def read_names(column: pd.Series, fallback: str, case: Callable[[str], str]) -> NDArray[np.object_]:
+    """Return texts trimmed and in one case, with a fallback where a cell is empty. (n,) -> (n,)"""
+    import numpy as np
+
+    texts = ["" if v is None or v != v else str(v).strip() for v in column]  # NaN is not itself
+    return np.array([fallback if t.lower() in BLANK else case(t) for t in texts], dtype=object)
+
+
 def read_numbers(column: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return numbers (NaN where empty) and which cells hold something that is no number."""
     import numpy as np
     import pandas as pd
 
     if column.dtype == object or pd.api.types.is_string_dtype(column.dtype):
-        blank = column.isna() | column.astype(str).str.strip().str.lower().isin(
-            ["", "null", "none", "nan"]
-        )
+        blank = column.isna() | column.astype(str).str.strip().str.lower().isin(sorted(BLANK))
         numbers = pd.to_numeric(column.where(~blank), errors="coerce")
         values = numbers.to_numpy("float64", na_value=np.nan)
         return values, np.isnan(values) & ~blank.to_numpy()

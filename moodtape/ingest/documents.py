@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import FUTURE_TOLERANCE, document_known_at, to_datetime64
 from moodtape.config import ClockSection, ImportsSection, SentimentSection
-from moodtape.ingest.columns import is_symbol, split_pair
+from moodtape.ingest.columns import BLANK, is_symbol, read_names, split_pair
 from moodtape.ingest.rejects import Rejected, Verdicts, row_payload
 from moodtape.ingest.symbols import Aliases
 from moodtape.ingest.text import (
@@ -22,7 +23,7 @@ from moodtape.ingest.text import (
     repeat_key,
     scored_text,
 )
-from moodtape.ingest.times import read_times
+from moodtape.ingest.times import MISSING, is_none, no_times, read_times
 from moodtape.storage.staging import Stage
 
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ def read_documents(
     sources = _sources(table, columns, context, verdicts)
     published, unreadable = read_times(table[columns["published_at"]], context.assume_utc)
     verdicts.refuse_each(unreadable)
-    collected = np.full(len(table), np.datetime64("NaT", "us"))
+    collected = no_times(len(table))
     if "collected_at" in columns:
         collected, wrong = read_times(table[columns["collected_at"]], context.assume_utc)
-        wrong[np.equal(wrong, "missing time")] = None
+        wrong[np.equal(wrong, MISSING)] = None
         verdicts.refuse_each(wrong)
     latest = to_datetime64(now + FUTURE_TOLERANCE)
     with np.errstate(invalid="ignore"):
@@ -84,9 +85,7 @@ def read_documents(
             record = _record(row, str(sources[i]), str(published[i]), context)
             if isinstance(record, dict):
                 stamps = {"published": published[i], "known": known[i], "assumed": bool(assumed[i])}
-                records.append(
-                    {"line": line, **stamps, "date_only": bool(date_only[i]), **record}
-                )
+                records.append({"line": line, **stamps, "date_only": bool(date_only[i]), **record})
                 continue
             reason = record
         rejected.append(Rejected(f"line {line}", reason, row_payload(table.iloc[i])))
@@ -125,9 +124,9 @@ def _sources(
 
     if context.source is not None or "source" not in columns:
         return np.full(len(table), context.source or "news", dtype=object)
-    stated = [str(v).strip().lower() for v in table[columns["source"]]]
+    stated = read_names(table[columns["source"]], "", str.lower)
     sources = np.array([SOURCES.get(s) for s in stated], dtype=object)
-    verdicts.refuse(np.equal(sources, None), "source is none of news, reddit, x")
+    verdicts.refuse(is_none(sources), "source is none of news, reddit, x; say --source")
     return sources
 
 
@@ -137,9 +136,8 @@ def _record(
     """Return the stored form of one text, or the reason why there is none."""
     texts = {name: _text(row.get(name)) for name in _TEXT_FIELDS}
     for name, text in texts.items():
-        size = len(text.encode("utf-8", "replace"))
-        if size > context.imports.max_field_kib * 1024:
-            limit = context.imports.max_field_kib
+        limit = context.imports.max_field_kib
+        if len(text) * 4 > limit << 10 and (size := len(text.encode("utf-8"))) > limit << 10:
             return f"{name} is {size >> 10} KiB, the limit is {limit} (imports.max_field_kib)"
     title = "" if is_deleted(texts["title"]) else texts["title"]
     body = "" if is_deleted(texts["body"]) else texts["body"]
@@ -184,8 +182,8 @@ _TEXT_FIELDS = (
 
 def _declared(text: str, context: DocumentContext) -> list[str] | None:
     """Return the assets that the row or the user names; None if one is no asset's name."""
-    stated = text or context.symbol or ""
-    parts = [p for p in stated.replace("|", ",").replace(";", ",").split(",") if p.strip()]
+    stated = context.symbol or "" if text.strip().lower() in BLANK else text
+    parts = [p for p in re.split(r"[|;,]", stated) if p.strip().lower() not in BLANK]
     symbols = [split_pair(p, context.aliases.symbols)[0].removeprefix("$") for p in parts]
     return symbols if all(is_symbol(s) for s in symbols) else None
 

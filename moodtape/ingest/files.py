@@ -6,9 +6,7 @@ cannot be used at all raises `UnreadableFile`.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,14 +14,21 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from moodtape.errors import UnreadableFile
+from moodtape.ingest.compressed import PARQUET, open_text
+from moodtape.ingest.delimited import (
+    MAX_LINE_BYTES,
+    PAYLOAD_CHARS,
+    Line,
+    csv_rows,
+    numbered_lines,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 CHUNK_ROWS = 20_000
-MAX_LINE_BYTES = 32 * 2**20
-PAYLOAD_CHARS = 4_096
-_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+CHUNK_BYTES = 64 * 2**20
 
 Progress = Callable[[int, int], None]
 
@@ -60,145 +65,94 @@ def read_chunks(path: Path, progress: Progress | None = None) -> Iterator[Chunk]
         UnreadableFile: absent, empty, cut short, or of no known form.
     """
     if not path.is_file():
-        raise UnreadableFile(f"{path} does not exist or is not a file.")
+        raise UnreadableFile(f"{path} does not exist or is not a file. Check the name.")
     size = path.stat().st_size
     if size == 0:
         raise UnreadableFile(f"{path} is empty (0 bytes). Fetch or export it again.")
-    with path.open("rb") as handle:
-        magic = handle.read(4)
     tick = progress or (lambda done, total: None)
-    if magic == _PARQUET or path.suffix == ".parquet":
-        yield from _parquet_chunks(path, size, tick)
-        return
-    names = [s.lower() for s in path.suffixes]
-    is_json = any(s in names for s in (".jsonl", ".ndjson", ".json"))
-    split = _jsonl_rows if is_json else _csv_rows
     with path.open("rb") as raw:
-        yield from _gather(split(_decompress(raw, magic, path), path), raw, size, tick, path)
-
-
-def _decompress(raw: IO[bytes], magic: bytes, path: Path) -> IO[bytes]:
-    if magic[:2] == _GZIP:
-        return gzip.GzipFile(fileobj=raw)
-    if magic == _ZSTD:
-        import zstandard
-
-        # The window of public archives is up to 2 GiB; this is the reader's cap, not its use.
-        reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(raw)
-        return io.BufferedReader(reader)
-    return raw
-
-
-_Row = tuple[int, dict[str, Any] | Rejected]
+        magic = raw.read(4)
+        raw.seek(0)
+        if magic == PARQUET or path.suffix == ".parquet":
+            yield from _parquet_chunks(path, size, tick)
+            return
+        names = [s.lower() for s in path.suffixes]
+        is_json = any(s in names for s in (".jsonl", ".ndjson", ".json"))
+        split = _jsonl_rows if is_json else csv_rows
+        yield from _gather(split(open_text(raw, magic, path), path), raw, size, tick, path)
 
 
 def _gather(
-    rows: Iterator[_Row], raw: IO[bytes], size: int, tick: Progress, path: Path
+    rows: Iterator[Line], raw: IO[bytes], size: int, tick: Progress, path: Path
 ) -> Iterator[Chunk]:
     """Group single rows into chunks, reporting progress by compressed bytes."""
     import zlib
 
-    import pandas as pd
     import zstandard
 
     good: list[dict[str, Any]] = []
     lines: list[int] = []
     bad: list[Rejected] = []
+    held = 0
     try:
-        for line, row in rows:
-            if isinstance(row, Rejected):
-                bad.append(row)
+        for line, row, said in rows:
+            if isinstance(row, str):
+                bad.append(Rejected(f"line {line}", row, said))
+                held += len(said)
             else:
                 good.append(row)
                 lines.append(line)
-            if len(good) + len(bad) >= CHUNK_ROWS:
-                yield Chunk(pd.DataFrame(good, index=lines, dtype=object), tuple(bad))
+                held += sum(len(v) for v in row.values() if isinstance(v, str))
+            if len(good) + len(bad) >= CHUNK_ROWS or held >= CHUNK_BYTES:
+                yield _chunk(good, lines, bad)
                 tick(raw.tell(), size)
-                good, lines, bad = [], [], []
+                good, lines, bad, held = [], [], [], 0
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as exc:
         raise UnreadableFile(f"{path} is cut short or damaged: {exc}. Fetch it again.") from exc
-    yield Chunk(pd.DataFrame(good, index=lines, dtype=object), tuple(bad))
+    yield _chunk(good, lines, bad)
     tick(size, size)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Yield numbered lines; None for one longer than the cap, whose rest is skipped."""
-    number = 0
-    while line := stream.readline(MAX_LINE_BYTES):
-        number += 1
-        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-            while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                continue
-            yield number, None
-        else:
-            yield number, line
+def _chunk(good: list[dict[str, Any]], lines: list[int], bad: list[Rejected]) -> Chunk:
+    import pandas as pd
+
+    return Chunk(pd.DataFrame(good, index=lines, dtype=object), tuple(bad))
 
 
-def _csv_rows(stream: IO[bytes], path: Path) -> Iterator[_Row]:
-    csv.field_size_limit(MAX_LINE_BYTES)
-    numbered = _lines(stream)
-    place = 0
-    overlong: list[int] = []
-
-    def text() -> Iterator[str]:
-        nonlocal place
-        for number, line in numbered:
-            place = number
-            if line is None:
-                overlong.append(number)
-            else:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
-
-    lines = text()
-    first = next(lines, "")
-    if not first.strip():
-        raise UnreadableFile(f"{path} has no header line.")
-    delimiter = max(",;\t|", key=first.count)
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
-    if len(set(header)) < len(header):
-        raise UnreadableFile(f"{path} names a column twice in its header: {first.strip()[:200]}")
-    reader = csv.reader(lines, delimiter=delimiter)
-    while True:
-        started = place + 1
-        try:
-            values = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as exc:
-            yield started, Rejected(f"line {started}", f"not CSV: {exc}", "")
-            continue
-        if len(values) == len(header):
-            row = dict(zip(header, values, strict=True))
-            yield started, _checked(row, started)
-        elif values:
-            reason = f"has {len(values)} columns, the header {len(header)}"
-            yield started, Rejected(f"line {started}", reason, _payload(values))
-    for number in overlong:
-        yield number, Rejected(f"line {number}", f"longer than {MAX_LINE_BYTES >> 20} MiB", "")
-
-
-def _jsonl_rows(stream: IO[bytes], path: Path) -> Iterator[_Row]:
-    for number, line in _lines(stream):
-        place = f"line {number}"
+def _jsonl_rows(stream: IO[bytes], path: Path) -> Iterator[Line]:
+    for number, line in numbered_lines(stream):
         if line is None:
-            reason = f"longer than {MAX_LINE_BYTES >> 20} MiB"
-            yield number, Rejected(place, reason, "")
+            yield number, f"longer than {MAX_LINE_BYTES >> 20} MiB", ""
             continue
-        if not line.strip():
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+        if not text.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except UnicodeDecodeError:
-            shown = line[:PAYLOAD_CHARS].decode("utf-8", "replace")
-            yield number, Rejected(place, "invalid UTF-8", shown)
+            text.encode("utf-8")
+            row = json.loads(text)
+        except UnicodeEncodeError:
+            yield number, "invalid UTF-8", _shown(line)
         except (ValueError, RecursionError):
-            shown = line[:PAYLOAD_CHARS].decode("utf-8", "replace")
-            yield number, Rejected(place, "not JSON", shown)
+            yield number, "not JSON", _shown(line)
         else:
-            if isinstance(row, dict):
-                yield number, row
+            if not isinstance(row, dict):
+                yield number, "not a JSON object", _shown(line)
             else:
-                yield number, Rejected(place, "not a JSON object", _payload(row))
+                yield number, _without_halves(row) if "\\ud" in text.lower() else row, ""
+
+
+def _without_halves(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without half characters, which cut texts leave behind as `\\ud83d`."""
+    return {
+        key.encode("utf-8", "ignore").decode(): (
+            value.encode("utf-8", "ignore").decode() if isinstance(value, str) else value
+        )
+        for key, value in row.items()
+    }
+
+
+def _shown(line: bytes) -> str:
+    return line[:PAYLOAD_CHARS].decode("utf-8", "replace").rstrip()
 
 
 def _parquet_chunks(path: Path, size: int, tick: Progress) -> Iterator[Chunk]:
@@ -208,11 +162,10 @@ def _parquet_chunks(path: Path, size: int, tick: Progress) -> Iterator[Chunk]:
     place = 1
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-                table = batch.to_pandas()
-                table.index = range(place, place + len(table))
-                place += len(table)
-                yield Chunk(table)
+            for batch in file.iter_batches(batch_size=_batch_rows(file)):
+                lines = range(place, place + batch.num_rows)
+                place += batch.num_rows
+                yield _typed_chunk(batch, lines)
                 tick(int(size * place / max(file.metadata.num_rows, 1)), size)
     except (pa.ArrowException, OSError) as exc:
         first_line = str(exc).splitlines()[0]
@@ -222,15 +175,56 @@ def _parquet_chunks(path: Path, size: int, tick: Progress) -> Iterator[Chunk]:
     tick(size, size)
 
 
-def _checked(row: dict[str, Any], line: int) -> dict[str, Any] | Rejected:
-    """Refuse a row whose bytes were not UTF-8."""
-    for value in row.values():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            return Rejected(f"line {line}", "invalid UTF-8", _payload(row))
-    return row
+def _batch_rows(file: Any) -> int:
+    """Return how many rows of the file's fattest group make a chunk."""
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    fattest = max((g.total_byte_size // max(g.num_rows, 1) for g in groups), default=1)
+    return max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(fattest, 1)))
 
 
-def _payload(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, default=str)[:PAYLOAD_CHARS]
+def _typed_chunk(batch: pa.RecordBatch, lines: range) -> Chunk:
+    """Return a batch as a table; whole numbers beside nulls stay whole."""
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        return _repaired_chunk(batch, lines)
+    table = batch.to_pandas(integer_object_nulls=True)
+    table.index = lines
+    return Chunk(table)
+
+
+def _repaired_chunk(batch: pa.RecordBatch, lines: range) -> Chunk:
+    """Set aside the rows whose texts are not UTF-8, which Parquet does not check."""
+    import pyarrow as pa
+
+    wrong: set[int] = set()
+    columns = []
+    for column in batch.columns:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            texts = column.cast(pa.large_binary()).to_pylist()
+            wrong |= {i for i, t in enumerate(texts) if t is not None and not _is_utf8(t)}
+            column = pa.array([t and t.decode("utf-8", "replace") for t in texts], pa.string())
+        columns.append(column)
+    table = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pandas(
+        integer_object_nulls=True
+    )
+    table.index = lines
+    rejected = tuple(
+        Rejected(
+            f"line {lines[i]}",
+            "invalid UTF-8",
+            json.dumps(table.iloc[i].to_dict(), default=str)[:PAYLOAD_CHARS],
+        )
+        for i in sorted(wrong)
+    )
+    return Chunk(table.drop(index=[lines[i] for i in wrong]), rejected)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

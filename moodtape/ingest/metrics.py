@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import metric_known_at, parse_duration, to_datetime64
 from moodtape.errors import UnreadableFile, UsageError
-from moodtape.ingest.columns import is_symbol, read_numbers, split_pair
-from moodtape.ingest.rejects import Rejected, Verdicts, row_payload
-from moodtape.ingest.times import read_times
+from moodtape.ingest.columns import read_names, read_numbers, split_pair
+from moodtape.ingest.rejects import (
+    Rejected,
+    Verdicts,
+    refuse_symbols,
+    row_payload,
+    split_rows,
+)
+from moodtape.ingest.times import MISSING, no_times, read_times
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,8 +103,9 @@ def choose_provider(
     return provider if label is None else replace(provider, label=label)
 
 
-def settle_period(context: MetricContext, table: pd.DataFrame, columns: Mapping[str, str],
-                  path: Path) -> MetricContext:
+def settle_period(
+    context: MetricContext, table: pd.DataFrame, columns: Mapping[str, str], path: Path
+) -> MetricContext:
     """Return the context with the length of a period: the commonest step of the first rows."""
     import numpy as np
 
@@ -164,9 +171,11 @@ def read_metrics(
     step = np.timedelta64(context.period, "us")
     start = stated if context.provider.label == "start" else stated - step
     end = start + step
-    stamp = np.full(len(table), np.datetime64("NaT", "us"))
+    stamp = no_times(len(table))
     if "stamp" in columns:
-        stamp, _ = read_times(table[columns["stamp"]], context.assume_utc)
+        stamp, wrong = read_times(table[columns["stamp"]], context.assume_utc)
+        wrong[np.equal(wrong, MISSING)] = None
+        verdicts.refuse_each(wrong)
     known = metric_known_at(end, stamp, _lags(end, context.provider))
     with np.errstate(invalid="ignore"):
         verdicts.refuse(known > to_datetime64(now), "value lies in the future")
@@ -183,29 +192,36 @@ def read_metrics(
         },
         index=table.index,
     )
-    parts, rejected, empty = [], [], 0
-    for metric, name in _metric_columns(table, columns, values):
-        numbers, wrong = read_numbers(table[name])
+    pairs = _metric_columns(table, columns, values, verdicts)
+    rejected = split_rows(frame, table, verdicts)[1]
+    parts, empty = [], 0
+    for metric, name in pairs:
+        numbers, no_number = read_numbers(table[name])
         cell = Verdicts(len(table))
-        cell.refuse_each(verdicts.reasons)
-        cell.refuse(wrong, "value is not a number")
+        cell.refuse(no_number, "value is not a number")
         cell.refuse(np.isinf(numbers), "value is not finite")
-        absent = np.isnan(numbers) & cell.good
+        bad = ~cell.good & verdicts.good
+        absent = np.isnan(numbers) & cell.good & verdicts.good
         empty += int(absent.sum())
-        parts.append(frame.assign(metric=metric, value=numbers)[cell.good & ~absent])
+        usable = cell.good & verdicts.good & ~absent
+        parts.append(frame.assign(metric=metric, value=numbers)[usable])
         rejected += [
             Rejected(f"line {line}, {name}", str(reason), row_payload(table.loc[line]))
-            for line, reason in zip(table.index[~cell.good], cell.reasons[~cell.good], strict=True)
+            for line, reason in zip(table.index[bad], cell.reasons[bad], strict=True)
         ]
     return pd.concat(parts), rejected, empty
 
 
 def _metric_columns(
-    table: pd.DataFrame, columns: Mapping[str, str], values: Sequence[str]
+    table: pd.DataFrame, columns: Mapping[str, str], values: Sequence[str], verdicts: Verdicts
 ) -> list[tuple[Any, str]]:
     """Return (metric name or column of names, column of values) pairs."""
+    import numpy as np
+
     if "metric" in columns and "value" in columns:
-        return [(table[columns["metric"]].astype(str), columns["value"])]
+        names = read_names(table[columns["metric"]], "", str)
+        verdicts.refuse(np.equal(names, ""), "metric has no name")
+        return [(names, columns["value"])]
     return [(name, name) for name in values]
 
 
@@ -216,9 +232,10 @@ def _symbols(
 
     if "symbol" not in columns:
         return context.symbol
-    symbol = [split_pair(t, context.known_symbols)[0] for t in table[columns["symbol"]].astype(str)]
-    wrong = np.array([not is_symbol(text) for text in symbol])
-    verdicts.refuse(wrong, "symbol is not an asset's name")
+    texts = read_names(table[columns["symbol"]], context.symbol or "", str.upper)
+    pairs = {text: split_pair(text, context.known_symbols)[0] for text in set(texts)}
+    symbol = np.array([pairs[text] for text in texts], dtype=object)
+    refuse_symbols(symbol, verdicts)
     return symbol
 
 

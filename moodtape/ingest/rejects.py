@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from moodtape.ingest.files import PAYLOAD_CHARS, Rejected
+from moodtape.ingest.columns import is_symbol
+from moodtape.ingest.delimited import PAYLOAD_CHARS
+from moodtape.ingest.files import Rejected
+from moodtape.ingest.times import is_none
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Rejected", "Verdicts", "split_rows"]
+__all__ = ["Rejected", "Verdicts", "refuse_symbols", "row_payload", "split_rows"]
 
 
 class Verdicts:
@@ -25,24 +28,26 @@ class Verdicts:
 
     def refuse(self, wrong: NDArray[np.bool_], reason: str) -> None:
         """Refuse the rows marked wrong, unless something was wrong with them before."""
-        import numpy as np
-
-        self.reasons[wrong & np.equal(self.reasons, None)] = reason
+        self.reasons[wrong & is_none(self.reasons)] = reason
 
     def refuse_each(self, reasons: NDArray[np.object_]) -> None:
         """Refuse each row that has a reason of its own."""
-        import numpy as np
-
-        fresh = np.not_equal(reasons, None) & np.equal(self.reasons, None)
+        fresh = ~is_none(reasons) & is_none(self.reasons)
         self.reasons[fresh] = reasons[fresh]
 
     @property
     def good(self) -> NDArray[np.bool_]:
         """Rows that nothing speaks against."""
-        import numpy as np
+        return is_none(self.reasons)
 
-        result: NDArray[np.bool_] = np.equal(self.reasons, None)
-        return result
+
+def refuse_symbols(symbols: NDArray[np.object_], verdicts: Verdicts) -> None:
+    """Refuse the rows that name no asset, or name one as no asset is named."""
+    import numpy as np
+
+    verdicts.refuse(np.equal(symbols, ""), "symbol is missing")
+    wrong = np.array([not is_symbol(text) for text in symbols], dtype=bool)
+    verdicts.refuse(wrong, "symbol is not an asset's name")
 
 
 def split_rows(

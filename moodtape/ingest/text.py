@@ -17,10 +17,10 @@ TEXT_VERSION = "1"
 POST_CHARS = 600
 """Posts are scored on this many characters: about the 128 tokens that a scorer reads."""
 
-_SCRIPT = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_SCRIPT_EDGE = re.compile(r"<(/?)(script|style)\b[^<>]{0,2000}>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]{0,2000}>")
 _SPACE = re.compile(r"\s+")
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[^\W_]+")
 _LINK = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
 _DELETED = {"[removed]", "[deleted]", "[deleted by user]", "[ removed by reddit ]"}
 _TRACKING = re.compile(r"^(utm_|fbclid|gclid|ref$|ref_|source$|cmpid|mc_)", re.IGNORECASE)
@@ -36,23 +36,42 @@ def clean(text: str, max_chars: int) -> str:
     'BTC & ETH up'
     """
     text = text[: max_chars * 20]
-    if "<" in text:
-        text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
     if "&" in text:
         text = html.unescape(text)
-        text = _TAG.sub(" ", text) if "<" in text else text
-    text = unicodedata.normalize("NFC", text)
     if not text.isascii() or not text.isprintable():
-        text = "".join(c if _is_shown(c) else " " if c.isspace() else "" for c in text)
+        text = unicodedata.normalize("NFC", text).translate(_SHOWN)
+    if "<" in text:
+        text = _TAG.sub(" ", _without_scripts(text))
     return _SPACE.sub(" ", text).strip()[:max_chars].rstrip()
 
 
-def _is_shown(char: str) -> bool:
-    """Say whether a character may stay: no control, format, surrogate or private ones.
+def _without_scripts(text: str) -> str:
+    """Cut out scripts and styles with what is in them, in one pass however many are opened."""
+    kept, start, inside = [], 0, ""
+    for edge in _SCRIPT_EDGE.finditer(text):
+        name = edge[2].lower()
+        if not inside and not edge[1]:
+            kept.append(text[start : edge.start()])
+            start, inside = edge.start(), name
+        elif inside == name and edge[1]:
+            start, inside = edge.end(), ""
+    return " ".join((*kept, text[start:]))
+
+
+class _Shown(dict[int, "int | str | None"]):
+    """What becomes of a character: control, format, surrogate and private ones go, blanks stay.
 
     The zero-width joiner stays, because emoji are built with it.
     """
-    return char == "\u200d" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+
+    def __missing__(self, code: int) -> int | str | None:
+        char = chr(code)
+        hidden = unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"}
+        self[code] = code if not hidden or char == "\u200d" else " " if char.isspace() else None
+        return self[code]
+
+
+_SHOWN = _Shown()
 
 
 def is_deleted(text: str) -> bool:
@@ -95,7 +114,7 @@ def repeat_key(text: str, min_words: int) -> str | None:
 
 
 def canonical_url(url: str) -> str | None:
-    """Return an http(s) link without fragment and tracking, or None for anything else.
+    """Return an http(s) link without user, fragment and tracking, or None for anything else.
 
     >>> canonical_url("HTTPS://News.example/a?utm_source=x&id=3#top")
     'https://news.example/a?id=3'
@@ -103,19 +122,21 @@ def canonical_url(url: str) -> str | None:
     True
     """
     try:
-        parts = urlsplit(url.strip()[:2000])
+        url = url.strip()[:2000]
+        parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
         return None
-    if parts.scheme.lower() not in {"http", "https"} or not host:
+    if parts.scheme.lower() not in {"http", "https"} or not host or not url.isprintable():
         return None
+    place = parts.netloc.rpartition("@")[2].lower()
     kept = [p for p in parts.query.split("&") if p and not _TRACKING.match(p.partition("=")[0])]
-    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path, "&".join(kept), ""))
+    return urlunsplit((parts.scheme.lower(), place, parts.path, "&".join(kept), ""))
 
 
 def author_hash(source: str, author: str) -> str:
     """Return 16 hex digits for an author, so that names are not kept."""
-    return hashlib.sha256(f"{source}\x00{author}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{source}\x00{author}".encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def document_id(source: str, outlet: str, url: str, title: str, published: str) -> str:

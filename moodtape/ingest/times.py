@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,11 +13,26 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$")
 _BARE_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
-_ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2}|UTC|GMT)$", re.IGNORECASE)
+_ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2}|:\d{2}(\.\d+)?[+-]\d{2})$")
+_NAMED_UTC = re.compile(r" ?(z|utc|gmt)$", re.IGNORECASE)
 
 NO_ZONE = "time without a zone"
 NO_TIME = "unreadable time"
 MISSING = "missing time"
+
+
+def no_times(count: int) -> NDArray[np.datetime64]:
+    """Return `count` instants that are not known. (count,)"""
+    import numpy as np
+
+    return np.full(count, np.datetime64("NaT", "us"))
+
+
+def is_none(values: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Say which cells hold nothing. (n,) -> (n,)"""
+    import numpy as np
+
+    return np.array([value is None for value in values], dtype=bool)
 
 
 def read_times(
@@ -35,8 +51,8 @@ def read_times(
     import pandas as pd
 
     count = len(column)
-    times = np.full(count, np.datetime64("NaT", "us"))
-    reasons = np.full(count, None, dtype=object)
+    times = no_times(count)
+    reasons: NDArray[np.object_] = np.full(count, None, dtype=object)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         times = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
     elif pd.api.types.is_datetime64_dtype(column.dtype):
@@ -50,7 +66,7 @@ def read_times(
         times, reasons = _epochs(column.to_numpy("float64", na_value=np.nan))
     else:
         times, reasons = _texts(column, assume_utc)
-    empty = np.isnat(times) & np.equal(reasons, None)
+    empty = np.isnat(times) & is_none(reasons)
     reasons[empty] = MISSING
     return times, reasons
 
@@ -66,7 +82,7 @@ def _epochs(values: NDArray[np.float64]) -> tuple[NDArray[np.datetime64], NDArra
     )
     micros = np.round(values * factor)
     readable = np.isfinite(micros)
-    times = np.full(len(values), np.datetime64("NaT", "us"))
+    times = no_times(len(values))
     times[readable] = micros[readable].astype(np.int64).astype("datetime64[us]")
     reasons = np.full(len(values), None, dtype=object)
     reasons[~readable & ~np.isnan(values)] = NO_TIME
@@ -81,24 +97,40 @@ def _texts(
 
     values = [_as_text(v) for v in column]
     numeric = np.array([bool(_NUMBER.match(v)) for v in values])
-    times = np.full(len(values), np.datetime64("NaT", "us"))
+    times = no_times(len(values))
     reasons = np.full(len(values), None, dtype=object)
     if numeric.any():
-        numbers = np.array([float(v) if n else np.nan for v, n in zip(values, numeric, strict=True)])
+        pairs = zip(values, numeric, strict=True)
+        numbers = np.array([float(v) if is_number else np.nan for v, is_number in pairs])
         times, reasons = _epochs(numbers)
     rest = ~numeric & np.array([bool(v) for v in values])
     if not rest.any():
         return times, reasons
-    chosen = [v for v, r in zip(values, rest, strict=True) if r]
+    chosen = [_iso_like(v) for v, r in zip(values, rest, strict=True) if r]
     parsed = pd.to_datetime(pd.Series(chosen), format="ISO8601", utc=True, errors="coerce")
     found = parsed.dt.tz_localize(None).to_numpy("datetime64[us]")
-    zoned = np.array(
-        [assume_utc or bool(_ZONED.search(v) or _BARE_DATE.match(v)) for v in chosen]
-    )
-    why = np.where(np.isnat(found), NO_TIME, np.where(zoned, None, NO_ZONE))
+    zoned = np.array([assume_utc or bool(_ZONED.search(v) or _BARE_DATE.match(v)) for v in chosen])
+    unreadable = np.isnat(found)
     times[rest] = np.where(zoned, found, np.datetime64("NaT", "us"))
-    reasons[rest] = why
+    reasons[rest] = [
+        NO_TIME if bad else None if good else NO_ZONE
+        for bad, good in zip(unreadable, zoned, strict=True)
+    ]
     return times, reasons
+
+
+def _iso_like(text: str) -> str:
+    """Return a time with its zone as ISO writes it; the dates of feeds and mail become ISO.
+
+    >>> _iso_like("2022-04-01 06:00:00 UTC"), _iso_like("Fri, 01 Apr 2022 06:00:00 +0200")
+    ('2022-04-01 06:00:00Z', '2022-04-01T06:00:00+02:00')
+    """
+    if "," in text:
+        try:
+            return parsedate_to_datetime(text).isoformat()
+        except ValueError:
+            return text
+    return _NAMED_UTC.sub("Z", text)
 
 
 def _as_text(value: object) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 _HOLDER = re.compile(r"PID (\d+)")
+_HELD = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ class Warehouse:
                 " or: moodtape demo"
             )
         connection = self._open(read_only=True)
-        if not is_current(connection):
-            connection.close()
-            with self.write():
-                pass
-            connection = self._open(read_only=True)
         try:
+            if not is_current(connection):
+                connection.close()
+                with self.write():
+                    pass
+                connection = self._open(read_only=True)
             yield connection
         finally:
             connection.close()
@@ -92,8 +93,10 @@ class Warehouse:
             try:
                 connection = duckdb.connect(str(self.path), read_only=read_only)
             except duckdb.IOException as exc:
-                if "lock" not in str(exc).lower():
-                    raise MoodtapeError(f"{self.path} cannot be opened: {exc}") from exc
+                if not _HELD.search(str(exc)):
+                    raise MoodtapeError(
+                        f"{self.path} cannot be opened: {str(exc).splitlines()[0]}"
+                    ) from exc
                 if time.monotonic() >= deadline:
                     raise WarehouseLocked(_locked_message(self.path, str(exc))) from exc
                 time.sleep(min(pause_s * random.uniform(0.5, 1.5), 2.0))  # noqa: S311

@@ -30,9 +30,20 @@ class HourRules:
     classifier: str = ""
 
 
+def is_stale(connection: Connection, rules: HourRules) -> bool:
+    """Say whether hours wait to be made again, or were made by other rules."""
+    waiting = connection.execute("SELECT count(*) FROM dirty_hour").fetchall()[0][0]
+    stored = connection.execute("SELECT value FROM meta WHERE name = ?", [_RULES]).fetchall()
+    return bool(waiting) or (bool(stored) and stored[0][0] != _stated(rules))
+
+
+def _stated(rules: HourRules) -> str:
+    return json.dumps(asdict(rules), default=str, sort_keys=True)
+
+
 def refresh_hours(connection: Connection, rules: HourRules) -> int:
     """Remake every dirty hour from base rows; all of them if the rules changed. Return how many."""
-    stated = json.dumps(asdict(rules), default=str, sort_keys=True)
+    stated = _stated(rules)
     stored = connection.execute("SELECT value FROM meta WHERE name = ?", [_RULES]).fetchall()
     if not stored or stored[0][0] != stated:
         mark_all_hours(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,30 @@ def applied(connection: Connection) -> dict[str, str]:
 
 
 def is_current(connection: Connection) -> bool:
-    """Say whether every shipped migration has been applied."""
-    done = applied(connection)
-    return all(name in done for name, _ in migrations())
+    """Say whether every shipped migration has been applied.
+
+    Raises:
+        MoodtapeError: the file was made by a newer Moodtape, or a change differs
+            from the one that was applied.
+    """
+    return not _missing(applied(connection))
+
+
+def _missing(done: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return `(name, sql, checksum)` of the migrations still to be applied."""
+    shipped = [(name, sql, hashlib.sha256(sql.encode()).hexdigest()) for name, sql in migrations()]
+    unknown = sorted(set(done) - {name for name, _, _ in shipped})
+    if unknown:
+        raise MoodtapeError(
+            f"This warehouse has a newer schema ({unknown[-1]}). Upgrade Moodtape to open it."
+        )
+    for name, _, checksum in shipped:
+        if done.get(name, checksum) != checksum:
+            raise MoodtapeError(
+                f"Migration {name} differs from the one applied to this warehouse."
+                " Reinstall Moodtape, or import the data again into a new project."
+            )
+    return [row for row in shipped if row[0] not in done]
 
 
 def migrate(connection: Connection) -> int:
@@ -52,20 +74,8 @@ def migrate(connection: Connection) -> int:
         MoodtapeError: the file was made by a newer Moodtape, or a change differs
             from the one that was applied.
     """
-    done = applied(connection)
-    shipped = migrations()
-    unknown = sorted(set(done) - {name for name, _ in shipped})
-    if unknown:
-        raise MoodtapeError(
-            f"This warehouse has a newer schema ({unknown[-1]}). Upgrade Moodtape to open it."
-        )
-    count = 0
-    for name, sql in shipped:
-        checksum = hashlib.sha256(sql.encode()).hexdigest()
-        if name in done:
-            if done[name] != checksum:
-                raise MoodtapeError(f"Migration {name} differs from the one applied here.")
-            continue
+    missing = _missing(applied(connection))
+    for name, sql, checksum in missing:
         connection.execute("BEGIN")
         try:
             connection.execute(_LEDGER)
@@ -75,5 +85,4 @@ def migrate(connection: Connection) -> int:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
-        count += 1
-    return count
+    return len(missing)

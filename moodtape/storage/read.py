@@ -37,7 +37,7 @@ def choose_series(
         UsageError: there are several venues or quotes and none was chosen.
     """
     rows = connection.execute(
-        "SELECT venue, quote, count(*) FROM bar WHERE symbol = ? AND \"interval\" = ?"
+        'SELECT venue, quote, count(*) FROM bar WHERE symbol = ? AND "interval" = ?'
         " AND (? IS NULL OR venue = ?) AND (? IS NULL OR quote = ?) GROUP BY ALL ORDER BY ALL",
         [symbol, interval, venue, venue, quote, quote],
     ).fetchall()
@@ -64,8 +64,11 @@ def bar_versions(connection: Connection, series: Series, as_of: datetime) -> pd.
     return connection.execute(
         query("bars_as_of"),
         {
-            **{"symbol": series.symbol, "venue": series.venue, "quote": series.quote},
-            **{"interval": series.interval, "as_of": as_of},
+            "symbol": series.symbol,
+            "venue": series.venue,
+            "quote": series.quote,
+            "interval": series.interval,
+            "as_of": as_of,
         },
     ).df()
 
@@ -95,15 +98,20 @@ def metric_versions(
 
 
 def hourly_sums(
-    connection: Connection, symbols: Sequence[str], scorer: str, sources: Sequence[str],
+    connection: Connection,
+    symbols: Sequence[str],
+    scorer: str,
+    sources: Sequence[str],
     as_of: datetime,
 ) -> pd.DataFrame:
     """Return sums per symbol, source, collection and hour, of hours over by `as_of`."""
     return connection.execute(
         query("hourly_as_of"),
         {
-            **{"symbols": list(symbols), "scorer": scorer},
-            **{"sources": list(sources), "as_of": as_of},
+            "symbols": list(symbols),
+            "scorer": scorer,
+            "sources": list(sources),
+            "as_of": as_of,
         },
     ).df()
 
@@ -126,9 +134,7 @@ def coverage(connection: Connection, sources: Sequence[str]) -> pd.DataFrame:
     ).df()
 
 
-def require_scored(
-    connection: Connection, scorer: str, sources: Sequence[str], span: Span
-) -> None:
+def require_scored(connection: Connection, scorer: str, sources: Sequence[str], span: Span) -> None:
     """Make sure that every text a study may read has been scored.
 
     Raises:

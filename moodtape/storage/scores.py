@@ -48,8 +48,12 @@ def unscored_page(
 
 
 def register_scorer(
-    connection: Connection, scorer: str, name: str, revision: str,
-    trained_until: datetime | None, now: datetime,
+    connection: Connection,
+    scorer: str,
+    name: str,
+    revision: str,
+    trained_until: datetime | None,
+    now: datetime,
 ) -> None:
     """Enter a scorer in the ledger, once."""
     connection.execute(
@@ -65,8 +69,12 @@ def register_scorer(
 
 
 def store_scores(
-    connection: Connection, scorer: str, keys: Sequence[str], columns: Mapping[str, Any],
-    run_id: str, now: datetime,
+    connection: Connection,
+    scorer: str,
+    keys: Sequence[str],
+    columns: Mapping[str, Any],
+    run_id: str,
+    now: datetime,
 ) -> None:
     """Keep a page of scores (and kinds), and mark the hours of their texts dirty."""
     import pyarrow as pa

@@ -1,11 +1,13 @@
 """Parquet files that hold a command's rows until one short transaction takes them in.
 
 Reading, cleaning and checking a large file takes minutes; the warehouse is locked
-only for the merge. The files vanish with the command, whether it ends well or not.
+only for the merge. The files vanish with the command, whether it ends well or not; what
+a killed command left behind goes when the next one begins.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -115,10 +117,31 @@ class Stage:
 def staging(parent: Path) -> Iterator[Stage]:
     """Give a stage in a folder of its own under `parent`, and remove it afterwards."""
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="stage-", dir=parent))
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"stage-{os.getpid()}-", dir=parent))
     stage = Stage(folder)
     try:
         yield stage
     finally:
-        stage.close()
-        shutil.rmtree(folder)
+        try:
+            stage.close()
+        finally:
+            shutil.rmtree(folder)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the stages of processes that no longer run."""
+    for folder in parent.glob("stage-*-*"):
+        holder = folder.name.split("-")[1]
+        if holder.isdigit() and not _is_running(int(holder)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

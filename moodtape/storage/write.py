@@ -34,6 +34,12 @@ def begin_run(
     )
 
 
+def run_counts(connection: Connection, run_id: str) -> dict[str, Any] | None:
+    """Return what a run has stored so far, or None if it has not begun."""
+    rows = connection.execute("SELECT counts FROM run WHERE run_id = ?", [run_id]).fetchall()
+    return json.loads(rows[0][0] or "{}") if rows else None
+
+
 def finish_run(
     connection: Connection, run_id: str, status: str, counts: Mapping[str, Any], now: datetime
 ) -> None:
@@ -52,17 +58,18 @@ class Merge:
     now: datetime
 
 
-def merge_bars(
-    connection: Connection, stage: Stage, merge: Merge, calendar: str
-) -> ImportCounts:
+def merge_bars(connection: Connection, stage: Stage, merge: Merge, calendar: str) -> ImportCounts:
     """Take staged bars in; return what was new, known and corrected."""
     instrument_class = "crypto" if calendar == "24/7" else "equity"
     run_script(
         connection,
         "merge_bar",
         {
-            **{"path": stage.path("bar"), "now": merge.now, "run_id": merge.run_id},
-            **{"class": instrument_class, "calendar": calendar},
+            "path": stage.path("bar"),
+            "now": merge.now,
+            "run_id": merge.run_id,
+            "class": instrument_class,
+            "calendar": calendar,
         },
     )
     return _counts(connection, stage.rows["bar"])
@@ -76,15 +83,25 @@ def merge_metrics(connection: Connection, stage: Stage, merge: Merge) -> ImportC
 
 
 def merge_documents(
-    connection: Connection, stage: Stage, merge: Merge, text_version: str, alias_version: str,
-    coverage_state: str, backfilled: bool = True,
+    connection: Connection,
+    stage: Stage,
+    merge: Merge,
+    text_version: str,
+    alias_version: str,
+    coverage_state: str,
+    backfilled: bool = True,
 ) -> ImportCounts:
     """Take staged texts in with their mentions, engagement and coverage; mark dirty hours."""
     parameters = {
-        **{"now": merge.now, "run_id": merge.run_id, "backfilled": backfilled},
-        **{"path": stage.path("document"), "mentions": stage.path("mention")},
-        **{"engagement": stage.path("engagement"), "coverage_state": coverage_state},
-        **{"text_version": text_version, "alias_version": alias_version},
+        "now": merge.now,
+        "run_id": merge.run_id,
+        "backfilled": backfilled,
+        "path": stage.path("document"),
+        "mentions": stage.path("mention"),
+        "engagement": stage.path("engagement"),
+        "coverage_state": coverage_state,
+        "text_version": text_version,
+        "alias_version": alias_version,
     }
     run_script(connection, "merge_document", parameters)
     run_script(connection, "mark_dirty", {})
@@ -111,7 +128,8 @@ def store_quarantine(connection: Connection, stage: Stage, merge: Merge) -> dict
         """
         MERGE INTO quarantine AS stored
         USING (
-            SELECT DISTINCT ? AS run_id, source, place, reason, payload, ?::TIMESTAMPTZ AS recorded_at
+            SELECT DISTINCT ? AS run_id, source, place, reason, payload,
+                ?::TIMESTAMPTZ AS recorded_at
             FROM read_parquet(?)
         ) AS q
         ON stored.source = q.source AND stored.place = q.place
@@ -127,7 +145,7 @@ def store_quarantine(connection: Connection, stage: Stage, merge: Merge) -> dict
     return dict(rows)
 
 
-_BY_RUN = ("bar", "metric", "instrument", "mention", "engagement", "coverage", "quarantine")
+_BY_RUN = ("bar", "metric", "mention", "engagement", "coverage", "quarantine")
 
 
 def undo_run(connection: Connection, run_id: str, now: datetime) -> dict[str, int]:
@@ -162,6 +180,7 @@ def undo_run(connection: Connection, run_id: str, now: datetime) -> dict[str, in
     connection.execute(
         "DELETE FROM scored_text WHERE content_hash NOT IN (SELECT content_hash FROM document)"
     )
+    connection.execute("DELETE FROM instrument WHERE symbol NOT IN (SELECT symbol FROM bar)")
     finish_run(connection, run_id, "undone", removed, now)
     return {table: count for table, count in removed.items() if count}
 

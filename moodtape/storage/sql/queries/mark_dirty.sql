@@ -1,5 +1,5 @@
--- Marks the hours that new revisions change: their own, those of other revisions of the
--- same text, and those in which the same words come again. Reads the temp table versioned.
+-- Marks the hours that new revisions change: their own, those of other revisions of the same
+-- text, and those in which the words of any of these come again. Reads the temp table versioned.
 MERGE INTO dirty_hour AS stored
 USING (
     SELECT DISTINCT d.source, d.collection, date_trunc('hour', d.known_at) AS hour
@@ -8,7 +8,11 @@ USING (
     UNION
     SELECT DISTINCT d.source, d.collection, date_trunc('hour', d.known_at)
     FROM document AS d
-    SEMI JOIN (SELECT DISTINCT source, repeat_key FROM versioned) AS v
+    SEMI JOIN (
+        SELECT DISTINCT source, repeat_key
+        FROM document
+        SEMI JOIN versioned USING (source, collection, document_id)
+    ) AS v
         ON d.source = v.source AND d.repeat_key = v.repeat_key
 ) AS v
 ON stored.source = v.source AND stored.collection = v.collection AND stored.hour = v.hour

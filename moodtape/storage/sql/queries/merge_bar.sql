@@ -23,7 +23,10 @@ QUALIFY row_number() OVER (
 CREATE OR REPLACE TEMP TABLE versioned AS
 SELECT
     i.symbol, i.venue, i.quote, i."interval", i.open_time,
-    CASE WHEN s.known_at IS NULL THEN i.close_time ELSE $now END AS known_at,
+    CASE
+        WHEN s.known_at IS NULL THEN i.close_time
+        ELSE greatest($now, s.known_at + INTERVAL 1 MICROSECOND)
+    END AS known_at,
     i.close_time, i.open, i.high, i.low, i.close,
     coalesce(i.volume, s.volume) AS volume,
     coalesce(i.quote_volume, s.quote_volume) AS quote_volume,

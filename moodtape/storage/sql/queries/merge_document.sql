@@ -1,6 +1,7 @@
 -- Takes staged texts in. A text that differs from its newest stored revision becomes a
--- further revision, known at its own stamp if it has one, else at $now. Texts that were
--- forgotten do not come back. Every hour that changes is marked dirty.
+-- further revision, known at its own stamp if it has one, else at $now. So does the same text
+-- with a stamp of its own before the first: whichever copy comes first, the hours are the same.
+-- Texts that were forgotten do not come back. Every hour that changes is marked dirty.
 CREATE OR REPLACE TEMP TABLE incoming AS
 WITH one_per_stamp AS (
     SELECT *
@@ -15,14 +16,20 @@ WITH one_per_stamp AS (
             line DESC
     ) = 1
 )
-SELECT *
+SELECT
+    *,
+    assumed AND row_number() OVER (
+        PARTITION BY source, collection, document_id, assumed ORDER BY known_at DESC
+    ) > 1 AS is_superseded
 FROM one_per_stamp
 QUALIFY (title, body) IS DISTINCT FROM lag((title, body)) OVER (
     PARTITION BY source, collection, document_id ORDER BY known_at
 );
 
 CREATE OR REPLACE TEMP TABLE newest AS
-SELECT d.*
+SELECT
+    d.*,
+    min(d.known_at) OVER (PARTITION BY source, collection, document_id) AS first_known_at
 FROM document AS d
 SEMI JOIN incoming USING (source, collection, document_id)
 QUALIFY row_number() OVER (
@@ -31,11 +38,11 @@ QUALIFY row_number() OVER (
 
 CREATE OR REPLACE TEMP TABLE versioned AS
 SELECT
-    i.* REPLACE (
+    i.* EXCLUDE (is_superseded) REPLACE (
         CASE
             WHEN s.known_at IS NULL THEN i.known_at
             WHEN NOT i.assumed AND p.known_at IS NULL THEN i.known_at
-            ELSE $now
+            ELSE greatest($now, s.known_at + INTERVAL 1 MICROSECOND)
         END AS known_at
     ),
     s.known_at IS NOT NULL AS is_correction
@@ -45,7 +52,11 @@ LEFT JOIN document AS p
     ON p.source = i.source AND p.collection = i.collection
     AND p.document_id = i.document_id AND p.known_at = i.known_at
 WHERE
-    (s.known_at IS NULL OR (i.title, i.body) IS DISTINCT FROM (s.title, s.body))
+    (
+        s.known_at IS NULL
+        OR ((i.title, i.body) IS DISTINCT FROM (s.title, s.body) AND NOT i.is_superseded)
+        OR (NOT i.assumed AND i.known_at < s.first_known_at)
+    )
     AND (p.known_at IS NULL OR (i.title, i.body) IS DISTINCT FROM (p.title, p.body));
 
 MERGE INTO document AS stored
@@ -108,5 +119,5 @@ USING (
 ) AS v
 ON
     stored.source = v.source AND stored.collection = v.collection AND stored.state = v.state
-    AND stored.covered_from <= v.covered_from AND stored.covered_until >= v.covered_until
+    AND stored.covered_from = v.covered_from AND stored.covered_until = v.covered_until
 WHEN NOT MATCHED THEN INSERT;

@@ -29,7 +29,7 @@ SELECT
     CASE
         WHEN s.known_at IS NULL THEN i.known_at
         WHEN i.stamped AND p.known_at IS NULL THEN i.known_at
-        ELSE $now
+        ELSE greatest($now, s.known_at + INTERVAL 1 MICROSECOND)
     END AS known_at,
     i.value, i.stamped AND p.known_at IS NULL AS stamped, 'single' AS vintage,
     $now AS recorded_at, $run_id AS run_id, s.known_at IS NOT NULL AS is_correction
