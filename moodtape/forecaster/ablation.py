@@ -1,9 +1,7 @@
-"""With and without: every arm on the same folds, rows and seeds, compared pair by pair.
+"""With and without: every arm on the same folds, rows and seeds.
 
-1. cells       each arm, fold and seed: fit, forecast the test rows
-2. losses      the deciding loss of every forecast, baselines too
-3. pairs       control less real, averaged over seeds, bootstrapped in time
-4. words       verdict.py, corrected over the family
+A study is made of cells, one for each arm, fold and seed: fit, then forecast the test
+rows. What the forecasts say is told by `answers.py`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Tables become arrays: one row a bar and symbol, features as of its decision, targets.
 
-    1. read        storage.read   rows known by `as_of`
-    2. grid        grid.py        complete grids of bars and hours
-    3. features    features/      declared functions over the grids
-    4. targets     target.py      answers, with the time each is known
-    5. stack       here           symbols one under the other
+1. read        storage.read   rows known by `as_of`
+2. grid        grid.py        complete grids of bars and hours
+3. features    features/      declared functions over the grids
+4. targets     target.py      answers, with the time each is known
+5. stack       here           symbols one under the other
 """
 
 from __future__ import annotations
@@ -17,34 +17,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodtape.calendars import Calendar, get_calendar
-from moodtape.clock import DecisionClock, format_duration, iso, parse_duration, to_datetime64
+from moodtape.calendars import get_calendar
+from moodtape.clock import (
+    format_duration,
+    iso,
+    parse_duration,
+    to_datetime64,
+)
 from moodtape.config import Config
-from moodtape.errors import DataMissing
-from moodtape.forecaster.features import calendar as calendar_features  # noqa: F401  registers
-from moodtape.forecaster.features import price as price_features  # noqa: F401  registers
-from moodtape.forecaster.features.base import (
-    CALENDAR,
-    ONCHAIN,
-    PRICE,
-    SENTIMENT,
-    Feature,
-    compute_all,
-    features_of,
-)
-from moodtape.forecaster.features.onchain import LEVEL_DAYS, metric_features
-from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES, decayed_features
-from moodtape.forecaster.grid import (
-    BarGrid,
-    TextStream,
-    as_of_values,
-    bar_grid,
-    hour_grid,
-    last_closed_hour,
-    naive,
-    text_stream,
-)
-from moodtape.forecaster.target import Target, make_targets, trailing_variance
+from moodtape.errors import ConfigError, DataMissing
+from moodtape.forecaster.features.base import ONCHAIN, PRICE, SENTIMENT, Column
+from moodtape.forecaster.rows import LONGEST_WEEKS as LONGEST_WEEKS
+from moodtape.forecaster.rows import Block, RowMaker, Texts, reach_of
+from moodtape.forecaster.target import Target
 from moodtape.records import MARKET_SYMBOL, Span
 from moodtape.storage import read
 from moodtape.storage.db import Warehouse
@@ -55,18 +40,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Instants = NDArray[np.datetime64]
-
-LONGEST_WEEKS = timedelta(hours=168)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the feature matrix."""
-
-    name: str
-    group: str
-    polarity: bool
-    unit: str
 
 
 @dataclass(frozen=True)
@@ -163,23 +136,31 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
 
     Raises:
         DataMissing: no bars for a symbol, or none in the span.
+        ConfigError: the features leave out the price.
     """
+    if PRICE not in config.features.groups:
+        raise ConfigError("features.groups must hold 'price': the baselines are made of it.")
     interval = parse_duration(config.market.interval)
     calendar = get_calendar(config.market.calendar)
     with warehouse.read() as connection:
         series = [
             read.choose_series(
-                connection, symbol, format_duration(interval),
-                config.market.venue.get(symbol), config.market.quote.get(symbol),
+                connection,
+                symbol,
+                format_duration(interval),
+                config.market.venue.get(symbol),
+                config.market.quote.get(symbol),
             )
             for symbol in request.symbols
         ]
-        span = request.span or _whole_span([read.bar_span(connection, s) for s in series])
         bars = {s.symbol: read.bar_versions(connection, s, request.as_of) for s in series}
         use_texts = SENTIMENT in config.features.groups and request.scorer is not None
         sources = config.sentiment.sources if use_texts else ()
         sums = read.hourly_sums(
-            connection, [*request.symbols, MARKET_SYMBOL], request.scorer or "", sources,
+            connection,
+            [*request.symbols, MARKET_SYMBOL],
+            request.scorer or "",
+            sources,
             request.as_of,
         )
         seen = read.seen_hours(connection, request.scorer or "", sources, request.as_of)
@@ -189,54 +170,34 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
         metrics = {
             s: read.metric_versions(connection, s, allowed, request.as_of) for s in request.symbols
         }
-    reach = _reach(config, interval)
-    texts = _Texts(*_near(sums, seen, coverage, span, reach))
+    delay = timedelta(seconds=config.clock.decision_delay_s)
+    span = _span(request, bars, delay)
+    reach = reach_of(config, calendar, interval, span.since)
+    texts = Texts(sums, seen, coverage).near(span, reach)
     streams = request.streams
     if streams is None:
         streams = _streams(texts.sums, sources, config.sentiment.market_texts)
     chosen = request.metrics
     if chosen is None:
         chosen = _metric_names(metrics, span)
-    maker = _Maker(config, calendar, interval, span, reach, streams, chosen, request.as_of)
-    blocks = [
-        maker.block(s, bars[s], texts, metrics[s]) for s in request.symbols
-    ]
+    maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, request.as_of)
+    blocks = [maker.block(s, bars[s], texts, metrics[s]) for s in request.symbols]
     return _stack(request.symbols, blocks, maker)
 
 
-def _whole_span(spans: Sequence[Span]) -> Span:
-    return Span(min(s.since for s in spans), max(s.until for s in spans) + timedelta(days=1))
-
-
-def _reach(config: Config, interval: timedelta) -> timedelta:
-    """Return how far before the first decision rows can matter."""
-    bars = max(f.lookback for f in features_of(PRICE)) + config.network.lookback_bars + 1
-    half_life = timedelta(hours=KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h))
-    texts = max(half_life, LONGEST_WEEKS) + config.network.sentiment_lookback_bars * interval
-    month = timedelta(days=LEVEL_DAYS) + config.network.lookback_bars * interval
-    return max(bars * interval, texts, month) + timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """What the warehouse says of texts: sums by hour, hours with any text, coverage."""
-
-    sums: pd.DataFrame
-    seen: pd.DataFrame
-    coverage: pd.DataFrame
-
-
-def _near(
-    sums: pd.DataFrame, seen: pd.DataFrame, coverage: pd.DataFrame, span: Span, reach: timedelta
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return only the text rows that can matter to a decision in the span."""
-    first, last = span.since - reach, span.until
-    touching = (coverage["covered_until"] >= first) & (coverage["covered_from"] < last)
-    return (
-        sums[(sums["hour"] >= first) & (sums["hour"] < last)],
-        seen[(seen["hour"] >= first) & (seen["hour"] < last)],
-        coverage[touching],
-    )
+def _span(request: Request, bars: Mapping[str, pd.DataFrame], delay: timedelta) -> Span:
+    """Return the span asked for, as far as there are bars to decide on."""
+    closes = [frame["close_time"].max() for frame in bars.values() if len(frame)]
+    opens = [frame["open_time"].min() for frame in bars.values() if len(frame)]
+    if not closes:
+        raise DataMissing(
+            f"No bars of {', '.join(bars)} were known by {iso(request.as_of)} (--as-of)."
+        )
+    first = min(opens).to_pydatetime()
+    end = max(closes).to_pydatetime() + delay + timedelta(microseconds=1)
+    if request.span is None:
+        return Span(first, end)
+    return Span(request.span.since, max(request.span.since, min(request.span.until, end)))
 
 
 def _streams(sums: pd.DataFrame, sources: Sequence[str], market_texts: bool) -> tuple[str, ...]:
@@ -260,161 +221,7 @@ def _metric_names(metrics: Mapping[str, pd.DataFrame], span: Span) -> tuple[str,
     return tuple(sorted(found))
 
 
-@dataclass(frozen=True)
-class _Block:
-    """The rows of one symbol."""
-
-    grid: BarGrid
-    decision_time: Instants
-    features: Floats
-    targets: dict[str, Target]
-    trailing: Floats
-    regime: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """Makes the rows of one symbol after another with the same columns."""
-
-    config: Config
-    calendar: Calendar
-    interval: timedelta
-    span: Span
-    reach: timedelta
-    streams: tuple[str, ...]
-    metrics: tuple[str, ...]
-    as_of: datetime
-
-    def block(
-        self, symbol: str, bars: pd.DataFrame, texts: _Texts, metrics: pd.DataFrame
-    ) -> _Block:
-        grid = self._grid(symbol, bars)
-        clock = DecisionClock(timedelta(seconds=self.config.clock.decision_delay_s))
-        decision_time = clock.decision_times(grid.close_time)
-        parts = []
-        groups = self.config.features.groups
-        if PRICE in groups:
-            parts.append(_with_missing(self._price(grid, decision_time)))
-        if CALENDAR in groups:
-            cutoff_s = grid.close_time.astype(np.int64) / 1e6
-            parts.append(compute_all(features_of(CALENDAR), {"cutoff_s": cutoff_s}))
-        streams = self._text_streams(symbol, texts, grid)
-        parts += [matrix for _, matrix in streams]
-        if self.metrics:
-            parts.append(_with_missing(self._onchain(metrics, decision_time)))
-        first = dict(grid.first)
-        targets = make_targets(
-            first, grid.close_time, self.config.target.names, self.config.target.horizons,
-            self.config.target.volatility_floor_bps,
-        )
-        regime = self._regime(streams, len(grid.open_time))
-        return _Block(
-            grid, decision_time, np.hstack(parts), targets, trailing_variance(first["close"]), regime
-        )
-
-    def _grid(self, symbol: str, bars: pd.DataFrame) -> BarGrid:
-        near = bars[
-            (bars["open_time"] >= self.span.since - self.reach)
-            & (bars["open_time"] < self.span.until + max(self.config.target.horizons) * self.interval)
-        ]
-        if near.empty:
-            raise DataMissing(
-                f"No {self.config.market.interval} bars for {symbol} between"
-                f" {iso(self.span.since)} and {iso(self.span.until)}."
-                f" Run: moodtape import bars FILE --symbol {symbol}"
-            )
-        first, last = near["open_time"].min(), near["open_time"].max()
-        opens = self.calendar.expected_opens(
-            first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1), self.interval
-        )
-        return bar_grid(near, opens, self.calendar.close_times(opens, self.interval))
-
-    def _price(self, grid: BarGrid, decision_time: Instants) -> Floats:
-        """Return the price columns, each stretch of rows from the bars as known there."""
-        features = features_of(PRICE)
-        reach = max(f.lookback for f in features)
-        matrix = np.full((len(grid.open_time), len(features)), np.nan)
-        for start, stop, values in grid.versions(decision_time):
-            begin = max(0, start - reach)
-            part = {name: column[begin:stop] for name, column in values.items()}
-            matrix[start:stop] = compute_all(features, part)[start - begin :]
-        return matrix
-
-    def _text_streams(
-        self, symbol: str, texts: _Texts, grid: BarGrid
-    ) -> list[tuple[TextStream, Floats]]:
-        """Return each stream with its columns at the rows of the grid of bars."""
-        if not self.streams:
-            return []
-        first = max(grid.open_time[0], to_datetime64(self.span.since - self.reach))
-        hours = hour_grid(first - np.timedelta64(self.reach, "us"), grid.close_time[-1])
-        row = last_closed_hour(grid.close_time, hours)
-        features = [*features_of(SENTIMENT), *decayed_features(self.config.sentiment.half_lives_h)]
-        made = []
-        for name in self.streams:
-            source, _, scope = name.partition("_")
-            about = MARKET_SYMBOL if scope else symbol
-            of_source = [frame[frame["source"] == source] for frame in
-                         (texts.sums, texts.seen, texts.coverage)]
-            sums, seen, coverage = of_source
-            stream = text_stream(name, sums[sums["symbol"] == about], seen, coverage, hours)
-            made.append((stream, compute_all(features, stream.columns)[row]))
-        return made
-
-    def _regime(self, streams: Sequence[tuple[TextStream, Floats]], count: int) -> NDArray[np.int64]:
-        """Return a number per row that changes when a source's set of collections does."""
-        changed = np.zeros(count, dtype=bool)
-        names = [f.name for f in features_of(SENTIMENT)]
-        age = names.index("regime_age") if "regime_age" in names else 0
-        for _, matrix in streams:
-            changed |= matrix[:, age] == 0.0
-        return np.cumsum(changed).astype(np.int64)
-
-    def _onchain(self, metrics: pd.DataFrame, decision_time: Instants) -> Floats:
-        inputs: dict[str, Floats] = {}
-        features: list[Feature] = []
-        per_day = timedelta(days=1) / self.interval
-        for label in self.metrics:
-            metric, _, provider = label.partition("@")
-            rows = metrics[(metrics["metric"] == metric) & (metrics["provider"] == provider)]
-            value, age = as_of_values(
-                naive(rows["known_at"]), rows["value"].to_numpy("float64"),
-                naive(rows["period_end"]), decision_time,
-            )
-            inputs |= {f"{label}.value": value, f"{label}.age_d": age}
-            features += metric_features(label, per_day, self.config.features.metric_max_age_d)
-        return compute_all(features, inputs)
-
-    def columns(self) -> tuple[Column, ...]:
-        """Return a description of every column, in the order in which `block` makes them."""
-        groups = self.config.features.groups
-        found = []
-        if PRICE in groups:
-            found += [Column(f.name, PRICE, False, f.unit) for f in features_of(PRICE)]
-            found.append(_missing_column(PRICE))
-        if CALENDAR in groups:
-            found += [Column(f.name, CALENDAR, False, f.unit) for f in features_of(CALENDAR)]
-        texts = [*features_of(SENTIMENT), *decayed_features(self.config.sentiment.half_lives_h)]
-        for stream in self.streams:
-            found += [Column(f"{stream}.{f.name}", SENTIMENT, f.polarity, f.unit) for f in texts]
-        for metric in self.metrics:
-            made = metric_features(metric, 24, self.config.features.metric_max_age_d)
-            found += [Column(f.name, ONCHAIN, False, f.unit) for f in made]
-        if self.metrics:
-            found.append(_missing_column(ONCHAIN))
-        return tuple(found)
-
-
-def _with_missing(matrix: Floats) -> Floats:
-    """Return the columns and, beside them, the share that is missing in each row."""
-    return np.hstack([matrix, np.isnan(matrix).mean(axis=1, keepdims=True)])
-
-
-def _missing_column(group: str) -> Column:
-    return Column(f"{group}.missing", group, False, "share of columns")
-
-
-def _stack(symbols: tuple[str, ...], blocks: Sequence[_Block], maker: _Maker) -> Dataset:
+def _stack(symbols: tuple[str, ...], blocks: Sequence[Block], maker: RowMaker) -> Dataset:
     """Put the rows of all symbols under each other."""
     targets = {
         key: Target(

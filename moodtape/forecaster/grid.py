@@ -96,7 +96,8 @@ def bar_grid(versions: pd.DataFrame, opens: Instants, closes: Instants) -> BarGr
 class TextStream:
     """Hourly sums of one source's texts about one symbol (or the market).
 
-    Each column has shape (H,), NaN in hours that nobody watched.
+    Each column has shape (H,), NaN in hours that nobody watched. `collections` is a
+    number that grows whenever a collection begins or ends.
     """
 
     name: str
@@ -122,23 +123,17 @@ def text_stream(
         hours: starts of the hours, shape (H,).
     """
     crawled = np.zeros(len(hours), dtype=bool)
-    collections = np.zeros(len(hours))
-    for number, (collection, part) in enumerate(coverage.groupby("collection", sort=True)):
-        watched = np.zeros(len(hours), dtype=bool)
-        for item in part.itertuples():
-            inside = (hours >= _floor_hour(item.covered_from)) & (
-                hours + HOUR <= _ceil_hour(item.covered_until)
-            )
-            watched |= inside
-            # The hours at the edges were watched in part only: they count where they have texts.
-            whole = (hours >= _micro(item.covered_from)) & (
-                hours + HOUR <= _micro(item.covered_until)
-            )
-            crawled |= whole & (item.state == "crawled")
-        del collection
-        collections += watched * 2.0**number
-    row = np.searchsorted(hours, naive(sums["hour"]))
-    inside = row < len(hours)
+    changed = np.zeros(len(hours), dtype=bool)
+    for _, part in coverage.groupby("collection", sort=True):
+        since, until = naive(part["covered_from"]), naive(part["covered_until"])
+        # The hours at the edges were watched in part only: they count where they have texts.
+        touched = _covered(hours, _floor_hour(since), _floor_hour(until) + HOUR)
+        changed[1:] |= touched[1:] != touched[:-1]
+        whole = (part["state"] == "crawled").to_numpy(bool)
+        crawled |= _covered(hours, since[whole], until[whole])
+    stored_hour = naive(sums["hour"])
+    row = np.searchsorted(hours, stored_hour)
+    inside = (row < len(hours)) & (hours[np.minimum(row, len(hours) - 1)] == stored_hour)
     columns = {}
     for column in SUM_COLUMNS:
         total = np.zeros(len(hours))
@@ -147,8 +142,19 @@ def text_stream(
         columns[column] = total
     known = crawled | np.isin(hours, naive(seen["hour"]))
     columns = {column: np.where(known, values, np.nan) for column, values in columns.items()}
-    columns["collections"] = collections
+    columns["collections"] = np.cumsum(changed).astype(float)
     return TextStream(name, columns)
+
+
+def _covered(hours: Instants, since: Instants, until: Instants) -> NDArray[np.bool_]:
+    """Return which hours lie wholly inside one of some spans. (H,), (k,), (k,) -> (H,)"""
+    first = np.searchsorted(hours, since, side="left")
+    last = np.searchsorted(hours, until - HOUR, side="right")
+    long_enough = last > first
+    step = np.zeros(len(hours) + 1)
+    np.add.at(step, first[long_enough], 1)
+    np.add.at(step, last[long_enough], -1)
+    return np.cumsum(step)[:-1] > 0
 
 
 def hour_grid(first: np.datetime64, last: np.datetime64) -> Instants:
@@ -181,16 +187,10 @@ def as_of_values(
 
 def naive(column: pd.Series) -> Instants:
     """Return an aware column as `datetime64[us]` read as UTC."""
-    return column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+    instants: Instants = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+    return instants
 
 
-def _micro(value: pd.Timestamp) -> np.datetime64:
-    return np.datetime64(value.tz_convert("UTC").tz_localize(None), "us")
-
-
-def _floor_hour(value: pd.Timestamp) -> np.datetime64:
-    return _micro(value).astype("datetime64[h]").astype("datetime64[us]")
-
-
-def _ceil_hour(value: pd.Timestamp) -> np.datetime64:
-    return _floor_hour(value) + HOUR
+def _floor_hour(instants: Instants) -> Instants:
+    hours: Instants = instants.astype("datetime64[h]").astype("datetime64[us]")
+    return hours

@@ -42,6 +42,16 @@ class Feature:
     polarity: bool = False
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of the feature matrix."""
+
+    name: str
+    group: str
+    polarity: bool
+    unit: str
+
+
 REGISTRY: dict[str, Feature] = {}
 
 
