@@ -6,12 +6,13 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import pyarrow.parquet as pq
 import pytest
 
 from moodtape.config import Config
-from moodtape.ingest.importer import ImportOptions, What, import_file
+from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.records import ImportCounts
 from moodtape.sample import sample_file
 from moodtape.storage.db import Warehouse
@@ -108,7 +109,12 @@ def test_blocks_are_whole_hours_inside_their_bars() -> None:
     assert set(starts) <= set(bars)
 
 
-def take_in(warehouse: Warehouse, name: str, what: What, now: datetime) -> ImportCounts:
+def take_in(
+    warehouse: Warehouse,
+    name: str,
+    what: Literal["bars", "metrics", "documents"],
+    now: datetime,
+) -> ImportCounts:
     stage = warehouse.path.parent / "staging"
     options = ImportOptions(what)
     return import_file(
