@@ -22,6 +22,7 @@ from moodtape.ingest.recognise import (
     ImportOptions,
     Job,
     Merger,
+    What,
     set_aside,
     stage_bars,
     stage_documents,
@@ -32,7 +33,7 @@ from moodtape.storage.db import Warehouse
 from moodtape.storage.staging import Stage, staging
 from moodtape.storage.write import Merge, begin_run, finish_run, run_counts, store_quarantine
 
-__all__ = ["FileResult", "ImportOptions", "import_file"]
+__all__ = ["FileResult", "ImportOptions", "What", "import_file"]
 
 
 @dataclass(frozen=True)
