@@ -1,0 +1,1 @@
+"""A run becomes a page that a person can read, and tables that a program can."""

@@ -1,0 +1,112 @@
+"""A run becomes one self-contained page: no script, no link to anywhere, no network.
+
+    1. words.py    numbers and names as the reader sees them
+    2. scales.py   where values and times lie on an axis
+    3. marks.py    effects with their intervals; plots.py: pictures over time
+    4. tables.py   losses by arm, CSV files
+    5. template.html.j2, figures.html.j2, style.css: the page itself
+
+Every text in it was collected or typed by somebody: the template escapes all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from moodtape.forecaster.report import marks, plots, tables, words
+from moodtape.forecaster.report.series import ReportSeries
+from moodtape.forecaster.report.tables import write_csvs
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["ReportSeries", "render_page", "write_csvs"]
+
+# Answers beyond this are drawn under the first screen, below a table of words.
+FIRST_SCREEN_ROWS = 12
+
+
+def render_page(results: Mapping[str, Any], series: ReportSeries) -> str:
+    """Return a run's page as HTML.
+
+    Args:
+        results: the run's `results.json` as a dictionary; effects and margins are shares
+            of null's loss; None and NaN print as a dash.
+        series: what is drawn over time.
+    """
+    clean = words.tidy(results)
+    template = _environment().get_template("template.html.j2")
+    return template.render(**_context(clean, series))
+
+
+def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]:
+    question, answers = results["question"], results["results"]
+    interval = str(question["interval"])
+    decisive = marks.deciding(answers)
+    columns = tables.contenders(results)
+    spread_rows, spread_axes = marks.spread(decisive, interval)
+    return {
+        "r": results,
+        "question": question,
+        "answers": answers,
+        "decisive": decisive,
+        "subject": words.subject(question),
+        "headline": words.headline(question, decisive),
+        "forest": marks.forest(decisive, interval),
+        "crowded": len(decisive) > FIRST_SCREEN_ROWS,
+        "words_by_symbol": _words_by_symbol(decisive),
+        "questions": list(dict.fromkeys((a["target"], a["horizon_bars"]) for a in decisive)),
+        "contenders": columns,
+        "loss_rows": tables.loss_rows(answers, columns),
+        "real": tables.real_arm(results),
+        "spread": spread_rows,
+        "spread_axes": spread_axes,
+        "fold_strip": plots.fold_strip(results["folds"]),
+        "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
+        "running": plots.running_losses(series, answers, interval),
+        "stacks": plots.price_and_tone(series, question["symbols"]),
+        "coverage_strip": plots.coverage_strip(results["coverage"]),
+        "style": files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
+    }
+
+
+def _words_by_symbol(
+    answers: list[Mapping[str, Any]],
+) -> dict[str, dict[tuple[str, int], Mapping[str, Any]]]:
+    found: dict[str, dict[tuple[str, int], Mapping[str, Any]]] = {}
+    for answer in answers:
+        key = (answer["target"], answer["horizon_bars"])
+        found.setdefault(answer["symbol"], {})[key] = answer
+    return found
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("moodtape.forecaster", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "signed": words.signed_percent,
+        "percent": words.percent,
+        "interval": words.interval,
+        "p_value": words.p_value,
+        "count": words.count,
+        "number": words.number,
+        "instant": words.instant,
+        "day": words.day,
+        "duration": words.duration,
+        "shown": words.shown,
+        "sentence": words.sentence,
+        "mark": words.mark,
+        "word_class": words.word_class,
+        "treatment": words.treatment,
+    }
+    environment.globals |= {"horizon": words.horizon, "answer_label": marks.answer_label}
+    return environment

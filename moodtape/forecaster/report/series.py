@@ -1,0 +1,26 @@
+"""What a page draws over time, beside the numbers of `results.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ReportSeries:
+    """Series of one run; all times are UTC, rows in any order.
+
+    price: columns symbol, time (the bar's close), close.
+    tone: columns symbol, stream, time (the hour's start), tone (mean of P(positive) less
+        P(negative), -1 to 1), n (texts).
+    losses: columns symbol, target, horizon_bars, forecaster, time (cut-off), fold,
+        difference_null, difference_shift: the control's loss less that of the real arm,
+        averaged over seeds; positive where the subject helped.
+    """
+
+    price: pd.DataFrame
+    tone: pd.DataFrame
+    losses: pd.DataFrame

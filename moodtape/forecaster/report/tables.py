@@ -1,0 +1,184 @@
+"""Tables of the page, and the same numbers as CSV files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moodtape.forecaster.report.series import ReportSeries
+from moodtape.forecaster.report.words import missing
+
+NULL, PERSISTENCE = "null", "persistence"
+KEY = ("symbol", "target", "horizon_bars", "forecaster")
+ANSWER_COLUMNS = (
+    "symbol",
+    "target",
+    "horizon_bars",
+    "forecaster",
+    "decides",
+    "verdict",
+    "loss",
+    "effect",
+    "effect_low",
+    "effect_high",
+    "effect_shift",
+    "effect_shift_low",
+    "effect_shift_high",
+    "p_null",
+    "p_shift",
+    "p_echo",
+    "p_adjusted",
+    "margin",
+    "minimum_detectable_effect",
+    "positive_control",
+    "family_size",
+    "look",
+    "audit",
+    "n",
+    "blocks",
+    "dm_statistic",
+    "dm_p_value",
+    "seed_effects",
+    "sentence",
+    "reasons",
+    "run",
+)
+ARM_COLUMNS = (*KEY, "name", "kind", "loss", "relative_to_null")
+FOLD_COLUMNS = (*KEY, "fold", "test_from", "test_until", "effect", "n")
+LOSS_COLUMNS = (*KEY, "time", "fold", "difference_null", "difference_shift")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A column of the table of losses: an arm or a baseline."""
+
+    name: str
+    kind: str
+    real: bool = False
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """Losses of one answer: null's own, and the others' less null's, as shares of it."""
+
+    answer: Mapping[str, Any]
+    null: float | None
+    relative: tuple[float | None, ...]
+    best: float | None
+
+
+def real_arm(results: Mapping[str, Any]) -> str | None:
+    """Return the name of the arm in question: the fullest that gets the subject as it is."""
+    subject = results["question"]["subject"]
+    candidates = [
+        arm
+        for arm in results["arms"]
+        if arm["treatment"] == "as_is" and {subject, "all"} & set(arm["groups"])
+    ]
+    if not candidates:
+        return None
+    return str(max(candidates, key=lambda a: (len(a["groups"]), a["columns"] or 0))["name"])
+
+
+def contenders(results: Mapping[str, Any]) -> list[Contender]:
+    """Return every arm but null, then every baseline, persistence always and first."""
+    real = real_arm(results)
+    arms = [str(arm["name"]) for arm in results["arms"]]
+    simple = [str(name) for name in results["baselines"] if name != PERSISTENCE]
+    return [
+        *(Contender(name, "arm", name == real) for name in arms if name != NULL),
+        *(Contender(name, "baseline") for name in (PERSISTENCE, *simple)),
+    ]
+
+
+def loss_rows(answers: Sequence[Mapping[str, Any]], columns: Sequence[Contender]) -> list[LossRow]:
+    """Return losses by answer and contender, relative to null's; None where there is none."""
+    return [
+        LossRow(answer, answer["losses"].get(NULL), relative, min(known, default=None))
+        for answer in answers
+        for relative in [tuple(relative_loss(answer["losses"], c.name) for c in columns)]
+        for known in [[value for value in relative if value is not None]]
+    ]
+
+
+def relative_loss(losses: Mapping[str, float | None], name: str) -> float | None:
+    """Return a loss less that of null, as a share of null's; positive is worse.
+
+    >>> relative_loss({"null": 0.25, "shift": 0.26}, "shift")
+    0.040000000000000036
+    """
+    null, loss = losses.get(NULL), losses.get(name)
+    if null is None or loss is None or missing(null) or missing(loss) or null == 0:
+        return None
+    return loss / null - 1.0
+
+
+def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -> None:
+    """Write answers.csv, arms.csv, folds.csv and losses.csv; shares as numbers, times in UTC.
+
+    Args:
+        folder: made if it is not there; files of these names are replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    answers = results["results"]
+    _write(folder / "answers.csv", ANSWER_COLUMNS, (_flat_answer(a) for a in answers))
+    _write(folder / "arms.csv", ARM_COLUMNS, _arm_lines(results))
+    _write(folder / "folds.csv", FOLD_COLUMNS, _fold_lines(answers))
+    losses = series.losses[list(LOSS_COLUMNS)]
+    for name in KEY:
+        if losses[name].dtype != "int64":
+            losses = losses.assign(**{name: losses[name].map(_cell)})
+    losses.to_csv(folder / "losses.csv", index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+
+
+def _flat_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    interval, shift = answer["interval"] or (None, None), answer["interval_shift"] or (None, None)
+    dm = answer["dm"] or {}
+    return {
+        **{name: answer[name] for name in ANSWER_COLUMNS if name in answer},
+        "effect_low": interval[0],
+        "effect_high": interval[1],
+        "effect_shift_low": shift[0],
+        "effect_shift_high": shift[1],
+        **{f"p_{name}": answer["p"].get(name) for name in ("null", "shift", "echo")},
+        "dm_statistic": dm.get("statistic"),
+        "dm_p_value": dm.get("p_value"),
+        "seed_effects": " ".join(repr(v) for v in answer["seed_effects"] or ()),
+        "reasons": "; ".join(answer["reasons"]),
+    }
+
+
+def _arm_lines(results: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    columns = [Contender(NULL, "arm"), *contenders(results)]
+    for answer in results["results"]:
+        for column in columns:
+            yield {
+                **{name: answer[name] for name in KEY},
+                "name": column.name,
+                "kind": column.kind,
+                "loss": answer["losses"].get(column.name),
+                "relative_to_null": relative_loss(answer["losses"], column.name),
+            }
+
+
+def _fold_lines(answers: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    for answer in answers:
+        for fold in answer["fold_effects"]:
+            yield {name: (answer if name in KEY else fold)[name] for name in FOLD_COLUMNS}
+
+
+def _write(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a cell; a spreadsheet must not take a text for a formula."""
+    if isinstance(value, str):
+        return f"'{value}" if value[:1] in tuple("=+-@\t\r") else value
+    return "" if missing(value) else value

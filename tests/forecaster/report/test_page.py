@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import copy
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markupsafe import escape
+
+from moodtape.forecaster.report.page import ReportSeries, render_page
+
+Run = tuple[dict[str, Any], ReportSeries]
+GOLDEN = Path(__file__).parent / "golden" / "page.html"
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg onload=alert(1)>",
+    "</style></title><iframe>",
+    "{{ 7 * 7 }}{% raw %}",
+)
+TAGS = set(
+    """html head meta link title style body header p b span h1 figure div svg rect line circle text
+    figcaption i nav a main section h2 h3 table thead tbody tr th td details summary ul li dl dt dd
+    pre code br small path footer""".split()  # noqa: SIM905
+)
+
+
+class Page(HTMLParser):
+    """Tags, attributes, tables (cells as text) and visible text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self._cell: list[str] | None = None
+        self._silent = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self._silent = tag == "style"
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self._cell = []
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = False
+        if tag in ("td", "th") and self._cell is not None:
+            self.tables[-1][-1].append(" ".join("".join(self._cell).split()))
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self._silent:
+            return
+        self.text += data
+        if self._cell is not None:
+            self._cell.append(data)
+
+    def table(self, *headings: str) -> list[dict[str, str]]:
+        """Return the rows of the one table with these headings; a repeated heading gets a `'`."""
+        [found] = [t for t in self.tables if t and set(headings) <= set(t[0])]
+        names: list[str] = []
+        for name in found[0]:
+            names.append(name + "'" if name in names else name)
+        return [dict(zip(names, row, strict=True)) for row in found[1:]]
+
+
+def share(text: str) -> float:
+    """Return the share that a cell in percent says."""
+    return float(text.replace("−", "-").replace(",", "").removesuffix("%").strip()) / 100
+
+
+def shares(text: str) -> list[float]:
+    return [share(part) for part in re.findall(r"[+−]?[\d.]+", text)]
+
+
+def test_the_page_of_a_small_run_is_as_reviewed(small: Run) -> None:
+    """Refresh with REFRESH_GOLDEN=1 pytest tests/forecaster/report and read the difference."""
+    html = render_page(*small)
+    if os.environ.get("REFRESH_GOLDEN"):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(html, encoding="utf-8")
+    assert html == GOLDEN.read_text(encoding="utf-8"), (
+        f"the page differs from {GOLDEN.name}; if it should, refresh it (see the docstring)"
+    )
+
+
+def test_the_same_run_gives_the_same_bytes(large: Callable[..., Run]) -> None:
+    assert render_page(*large(["BTC", "ETH"])) == render_page(*large(["BTC", "ETH"]))
+
+
+def test_rendering_leaves_its_input_alone(small: Run) -> None:
+    before = copy.deepcopy(small[0])
+    render_page(*small)
+    assert small[0] == before
+
+
+def poisoned(value: Any, poison: str, key: str = "") -> Any:
+    """Return a tree with a poison put behind every text, keys of free names included."""
+    if isinstance(value, str):
+        return value if key in ("subject", "treatment", "verdict", "target") else value + poison
+    if isinstance(value, Mapping):
+        free = key in ("kinds", "packages")
+        return {k + poison if free else k: poisoned(v, poison, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [poisoned(item, poison, key) for item in value]
+    return value
+
+
+@pytest.mark.parametrize("poison", HOSTILE)
+def test_hostile_texts_come_out_as_text(small: Run, poison: str) -> None:
+    results, series = small
+    results["warnings"], results["metrics"] = ["careful"], ["active addresses"]
+    results["kinds"] = {"event": 3}
+    results = poisoned(results, poison)
+    for answer in results["results"]:
+        answer.update(verdict="cannot tell" + poison, target="direction" + poison)
+    results["question"]["subject"] = "sentiment" + poison
+    results["arms"][1]["treatment"] = "as_is" + poison
+    frames = {
+        name: frame.assign(
+            **{
+                column: frame[column] + poison
+                for column in ("symbol", "stream", "target", "forecaster")
+                if column in frame
+            }
+        )
+        for name, frame in vars(series).items()
+    }
+    html = render_page(results, ReportSeries(**frames))
+    page = Page(html)
+    assert page.tags <= TAGS, f"a text became a tag: {page.tags - TAGS}"
+    assert not [a for a in page.attributes if a[1].startswith("on") or a[1] in ("src", "srcset")]
+    assert "<" not in poison or poison not in html, "a text stands unescaped"
+    assert str(escape(poison)) in html, "a text was run as a template, or is not there"
+    assert page.text.count(poison) > 60
+    allowed = {"#", "data:,"}
+    links = [value for _, name, value in page.attributes if name in ("href", "action", "data")]
+    assert all(link[:1] in allowed or link in allowed for link in links), links
+
+
+def test_nothing_points_outside(large: Callable[..., Run]) -> None:
+    html = render_page(*large(["BTC"]))
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|<script", html)
+    assert "default-src 'none'" in html
+
+
+def test_numbers_of_the_answers_are_those_of_the_run(large: Callable[..., Run]) -> None:
+    results, series = large(["BTC", "ETH"], horizons=(1, 24))
+    page = Page(render_page(results, series))
+    rows = page.table("verdict", "p adjusted")
+    assert len(rows) == len(results["results"]) == 24
+    for row, a in zip(rows, results["results"], strict=True):
+        assert row["question"] == f"{a['symbol']} {a['target']}, {a['horizon_bars']} h"
+        assert row["verdict"].endswith(a["verdict"])
+        assert ("decides" in row["forecaster"]) == a["decides"]
+        near = {"abs": 0.000051}
+        assert share(row["effect"]) == pytest.approx(a["effect"], **near)
+        assert shares(row["95 % interval"]) == pytest.approx(a["interval"], **near)
+        assert share(row["over shift"]) == pytest.approx(a["effect_shift"], **near)
+        assert shares(row["95 % interval'"]) == pytest.approx(a["interval_shift"], **near)
+        assert share(row["margin"]) == a["margin"]
+        assert float(row["p null"]) == pytest.approx(a["p"]["null"], abs=0.0005)
+        assert float(row["p shift"]) == pytest.approx(a["p"]["shift"], abs=0.0005)
+        assert row["p echo"] == row["smallest detectable"] == "–"
+        assert float(row["p adjusted"]) == pytest.approx(a["p_adjusted"], abs=0.0005)
+        assert int(row["forecasts"].replace(",", "")) == a["n"]
+        assert row["blocks"] == "49"
+
+
+def test_numbers_of_arms_folds_and_seeds_are_those_of_the_run(large: Callable[..., Run]) -> None:
+    results, series = large(["BTC"], horizons=(1, 24))
+    page = Page(render_page(results, series))
+    near = {"abs": 0.000051, "rel": 2e-3}
+    for row, a in zip(page.table("persistence"), results["results"], strict=True):
+        null = a["losses"]["null"]
+        assert float(row["null’s loss"]) == pytest.approx(null, rel=1e-3)
+        for name in ("price", "price+sentiment", "shift", "persistence", "base rate"):
+            assert share(row[name]) == pytest.approx(a["losses"][name] / null - 1, **near), name
+        assert (row["reversal"] == "–") == (a["target"] == "volatility")
+    for row, a in zip(page.table("seeds"), results["results"], strict=True):
+        for fold in a["fold_effects"]:
+            assert share(row[f"fold {fold['fold']}"]) == pytest.approx(fold["effect"], **near)
+        assert shares(row["seeds"]) == pytest.approx(a["seed_effects"], **near)
+    for row, fold in zip(page.table("to stop"), results["folds"], strict=True):
+        assert [row["fold"], row["to test"]] == [str(fold["number"]), str(fold["test"])]
+        assert row["tested from"] == fold["test_from"][:16]
+
+
+def test_the_first_screen_says_the_verdict_before_all_else(small: Run) -> None:
+    text = Page(render_page(*small)).text
+    first = text[text.index("Moodtape", text.index("– Moodtape") + 10) :]
+    order = ["Cannot tell whether sentiment helps", "+0.12", "[−0.35, +0.58]", "Answers"]
+    places = [first.index(words) for words in order]
+    assert places == sorted(places)
+    assert places[2] < 400
+
+
+def without_numbers(value: Any, gone: float | None) -> Any:
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, float):
+        return gone
+    if isinstance(value, Mapping):
+        return {k: without_numbers(v, gone) for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_numbers(item, gone) for item in value]
+    return value
+
+
+@pytest.mark.parametrize("gone", [None, float("nan")])
+def test_missing_numbers_are_dashes(small: Run, gone: float | None) -> None:
+    results, series = small
+    results = without_numbers(results, gone)
+    results["coverage"][0].update(collection=None, first=None, last=None, state=None)
+    results["results"][0]["dm"] = None
+    results["question"].update(scorer=None, preset=None)
+    page = Page(render_page(results, series))
+    assert not re.search(r"\b(nan|None|inf)\b", page.text)
+    [answer] = page.table("verdict", "p adjusted")
+    for name in ("effect", "95 % interval", "p null", "p adjusted", "margin", "blocks", "DM"):
+        assert answer[name] == "–", name
+    [losses] = page.table("persistence")
+    assert losses["persistence"] == losses["null’s loss"] == "–"
+    [texts] = page.table("back-filled")
+    assert texts["back-filled"] == texts["collection"] == texts["first"] == "–"
+
+
+def test_eight_symbols_with_nine_questions_each_stay_in_order(large: Callable[..., Run]) -> None:
+    symbols = ["BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "LINK", "AVAX"]
+    html = render_page(*large(symbols, horizons=(1, 6, 24), days=30))
+    page = Page(html)
+    assert "Of 72 questions on 8 symbols" in page.text
+    assert len(page.table("verdict", "p adjusted")) == 144
+    overview = page.table("symbol")
+    assert [row["symbol"] for row in overview] == symbols
+    assert len(overview[0]) == 10
+    assert html.count('class="small-panel') == 144
+    assert len(html) < 2_500_000, "a page is for reading, not for storing series"
+
+
+def test_metrics_under_test_are_called_so(small: Run) -> None:
+    results, series = small
+    results["question"].update(subject="onchain", scorer=None)
+    results["arms"] = [
+        {"name": "price", "groups": ["price"], "treatment": "none", "columns": 31},
+        {"name": "full", "groups": ["price", "onchain"], "treatment": "as_is", "columns": 40},
+    ]
+    results["results"][0]["sentence"] = "cannot tell whether on-chain metrics help"
+    losses = results["results"][0]["losses"]
+    losses["full"] = losses.pop("price+sentiment")
+    results.update(coverage=[], texts_used=0, metrics=["active addresses", "fees"], caveats=[])
+    page = Page(render_page(results, ReportSeries(series.price, series.tone[:0], series.losses)))
+    assert "on-chain metrics helps" not in page.text
+    assert "on-chain metrics help →" in page.text
+    assert "sentiment" not in page.text.lower()
+    assert "active addresses, fees" in page.text
+    [row] = page.table("persistence")
+    assert share(row["full"]) == pytest.approx(-0.0012)
+
+
+def test_warnings_and_a_red_audit_are_on_the_first_screen(small: Run) -> None:
+    results, series = small
+    results["warnings"] = ["3 rows went to quarantine"]
+    results["audit"]["clean"] = False
+    text = Page(render_page(results, series)).text
+    assert text.index("The audit found look-ahead") < text.index("The word follows")
+    assert text.index("1 warning:") < text.index("The word follows")
+    assert text.index("3 rows went to quarantine") > text.index("Provenance")
+
+
+def test_a_run_without_answers_is_still_a_page(small: Run) -> None:
+    results, series = small
+    results.update(results=[], folds=[], coverage=[], caveats=[], baselines=[], arms=[])
+    empty = ReportSeries(series.price[:0], series.tone[:0], series.losses[:0])
+    text = Page(render_page(results, empty)).text
+    assert "No question was answered." in text
+    assert "No series was kept for this run." in text
+
+
+def test_importing_the_room_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, moodtape.forecaster.report.page\n"
+        "heavy = {'pandas', 'matplotlib', 'jinja2', 'keras', 'tensorflow'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
