@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moodtape.forecaster.report.numbers import horizon, missing
 from moodtape.forecaster.report.scales import Axis, value_axis
-from moodtape.forecaster.report.words import horizon, missing
 
 Answer = Mapping[str, Any]
 # Targets whose effects differ in size by more than this get a scale each.

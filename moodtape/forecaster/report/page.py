@@ -1,9 +1,10 @@
 """A run becomes one self-contained page: no script, no link to anywhere, no network.
 
-    1. words.py    numbers and names as the reader sees them
-    2. scales.py   where values and times lie on an axis
-    3. marks.py    effects with their intervals; plots.py: pictures over time
-    4. tables.py   losses by arm, CSV files
+    1. numbers.py, words.py    figures and the verdict as the reader sees them
+    2. scales.py, paths.py     where values and times lie, as SVG
+    3. marks.py                effects with their intervals, by fold and by seed
+       plots.py, strips.py     pictures over time
+    4. tables.py               losses by arm; CSV files
     5. template.html.j2, figures.html.j2, style.css: the page itself
 
 Every text in it was collected or typed by somebody: the template escapes all of them.
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from moodtape.forecaster.report import marks, plots, tables, words
+from moodtape.forecaster.report import marks, numbers, plots, strips, tables, words
 from moodtape.forecaster.report.series import ReportSeries
 from moodtape.forecaster.report.tables import write_csvs
 
@@ -36,7 +37,7 @@ def render_page(results: Mapping[str, Any], series: ReportSeries) -> str:
             of null's loss; None and NaN print as a dash.
         series: what is drawn over time.
     """
-    clean = words.tidy(results)
+    clean = numbers.tidy(results)
     template = _environment().get_template("template.html.j2")
     return template.render(**_context(clean, series))
 
@@ -54,6 +55,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "decisive": decisive,
         "subject": words.subject(question),
         "headline": words.headline(question, decisive),
+        "because": words.parted(str(decisive[0]["sentence"]))[1] if len(decisive) == 1 else "",
         "forest": marks.forest(decisive, interval),
         "crowded": len(decisive) > FIRST_SCREEN_ROWS,
         "words_by_symbol": _words_by_symbol(decisive),
@@ -63,11 +65,11 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "real": tables.real_arm(results),
         "spread": spread_rows,
         "spread_axes": spread_axes,
-        "fold_strip": plots.fold_strip(results["folds"]),
+        "fold_strip": strips.fold_strip(results["folds"]),
         "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
         "running": plots.running_losses(series, answers, interval),
         "stacks": plots.price_and_tone(series, question["symbols"]),
-        "coverage_strip": plots.coverage_strip(results["coverage"]),
+        "coverage_strip": strips.coverage_strip(results["coverage"]),
         "style": files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
     }
 
@@ -93,20 +95,20 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "signed": words.signed_percent,
-        "percent": words.percent,
-        "interval": words.interval,
-        "p_value": words.p_value,
-        "count": words.count,
-        "number": words.number,
-        "instant": words.instant,
-        "day": words.day,
-        "duration": words.duration,
-        "shown": words.shown,
+        "signed": numbers.signed_percent,
+        "percent": numbers.percent,
+        "interval": numbers.interval,
+        "p_value": numbers.p_value,
+        "count": numbers.count,
+        "number": numbers.number,
+        "instant": numbers.instant,
+        "day": numbers.day,
+        "duration": numbers.duration,
+        "shown": numbers.shown,
         "sentence": words.sentence,
         "mark": words.mark,
         "word_class": words.word_class,
         "treatment": words.treatment,
     }
-    environment.globals |= {"horizon": words.horizon, "answer_label": marks.answer_label}
+    environment.globals |= {"horizon": numbers.horizon, "answer_label": marks.answer_label}
     return environment

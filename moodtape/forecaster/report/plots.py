@@ -6,14 +6,15 @@ and dark, labels keep their size on a phone, and the same run gives the same byt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moodtape.forecaster.report.marks import Answer, answer_label
+from moodtape.forecaster.report.numbers import horizon, missing
+from moodtape.forecaster.report.paths import bar_path, line_path
 from moodtape.forecaster.report.scales import (
     Axis,
     bucket_seconds,
@@ -22,7 +23,6 @@ from moodtape.forecaster.report.scales import (
     value_axis,
 )
 from moodtape.forecaster.report.series import ReportSeries
-from moodtape.forecaster.report.words import horizon, missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     Seconds = NDArray[np.float64]
 
 PRICE_POINTS, TONE_BARS, LOSS_POINTS = 600, 160, 200
-SIDE = 1000.0
-BAR_SHARE = 0.78
 
 
 @dataclass(frozen=True)
@@ -66,14 +64,6 @@ class Stack:
     x: Axis
     panels: tuple[Panel, ...]
     bucket: str = ""
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Rows of spans in time: folds, or the texts that were there."""
-
-    x: Axis
-    rows: tuple[tuple[str, tuple[tuple[str, float, float], ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -211,102 +201,3 @@ def _loss_panel(answer: Answer, rows: pd.DataFrame, null: float, interval: str) 
     ahead = horizon(interval, int(answer["horizon_bars"]))
     panel = Panel(f"{answer['target']}, {ahead}", "% of null’s whole loss", 130, y, lines, splits)
     return LossPanel(answer, answer_label(answer, interval), x, panel)
-
-
-def fold_strip(folds: Sequence[Mapping[str, Any]]) -> Strip | None:
-    """Return each fold's fitting and test spans in time."""
-    known = [
-        (f, [_second(f[name]) for name in ("train_from", "test_from", "test_until")]) for f in folds
-    ]
-    rows = [(f"fold {f['number']}", times) for f, times in known if None not in times]
-    return _strip([(label, [("fit", t[0], t[1]), ("test", t[1], t[2])]) for label, t in rows])
-
-
-def coverage_strip(coverage: Sequence[Mapping[str, Any]]) -> Strip | None:
-    """Return from when to when each collection has texts."""
-    rows = []
-    for part in coverage:
-        first, last = _second(part["first"]), _second(part["last"])
-        if first is not None and last is not None:
-            label = str(part["source"])
-            if not missing(part["collection"]):
-                label += f" · {part['collection']}"
-            rows.append((label, [("fit", first, last)]))
-    return _strip(rows)
-
-
-def _strip(rows: Sequence[tuple[str, Sequence[tuple[str, Any, Any]]]]) -> Strip | None:
-    times = [t for _, spans in rows for _, first, last in spans for t in (first, last)]
-    if not times:
-        return None
-    x = time_axis(min(times), max(times))
-    return Strip(
-        x,
-        tuple(
-            (
-                label,
-                tuple(
-                    (kind, x.at(first), max(round(x.at(last) - x.at(first), 2), 0.3))
-                    for kind, first, last in spans
-                ),
-            )
-            for label, spans in rows
-        ),
-    )
-
-
-def _second(value: Any) -> float | None:
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    from datetime import UTC
-
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def line_path(x: Axis, y: Axis, at: Seconds, values: Floats, longest: float = np.inf) -> str:
-    """Return an SVG path through points in order, broken where time jumps by over `longest`.
-
-    >>> line_path(Axis(0, 10), Axis(0, 1), np.array([0.0, 5, 10]), np.array([0.0, 1, 0]), 6.0)
-    'M0 1000L500 0L1000 1000'
-    """
-    across, down = _across(x, at), _down(y, values)
-    jump = np.diff(at, prepend=-np.inf) > longest
-    jump[:1] = True
-    return "".join(
-        f"{'M' if new else 'L'}{_short(a)} {_short(b)}"
-        for new, a, b in zip(jump, across, down, strict=True)
-    )
-
-
-def bar_path(x: Axis, y: Axis, at: Seconds, values: Floats, width: float) -> str:
-    """Return an SVG path of upright bars from zero to each value, around their times.
-
-    >>> bar_path(Axis(0, 10), Axis(-1, 1), np.array([5.0]), np.array([0.5]), 1.0)
-    'M461 500V250H539V500Z'
-    """
-    floor = _short(float(_down(y, np.zeros(1))[0]))
-    half = BAR_SHARE * width / 2
-    return "".join(
-        f"M{_short(a)} {floor}V{_short(b)}H{_short(c)}V{floor}Z"
-        for a, b, c in zip(
-            _across(x, np.maximum(at - half, x.low)),
-            _down(y, values),
-            _across(x, np.minimum(at + half, x.high)),
-            strict=True,
-        )
-    )
-
-
-def _across(x: Axis, at: Seconds) -> Floats:
-    return np.asarray(SIDE * (at - x.low) / (x.high - x.low))
-
-
-def _down(y: Axis, values: Floats) -> Floats:
-    return np.asarray(SIDE * (y.high - values) / (y.high - y.low))
-
-
-def _short(value: float) -> str:
-    text = f"{value:.1f}"
-    return "0" if text == "-0.0" else text.removesuffix(".0")

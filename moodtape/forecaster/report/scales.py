@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from moodtape.forecaster.report.words import MINUS
+from moodtape.forecaster.report.numbers import MINUS
 
 HOUR, DAY = 3600, 86400
 _TIME_STEPS = (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY)

@@ -14,7 +14,7 @@ class ReportSeries:
     """Series of one run; all times are UTC, rows in any order.
 
     price: columns symbol, time (the bar's close), close.
-    tone: columns symbol, stream, time (the hour's start), tone (mean of P(positive) less
+    tone: columns symbol, stream, time (when it was known), tone (mean of P(positive) less
         P(negative), -1 to 1), n (texts).
     losses: columns symbol, target, horizon_bars, forecaster, time (cut-off), fold,
         difference_null, difference_shift: the control's loss less that of the real arm,

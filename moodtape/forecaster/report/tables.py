@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from moodtape.forecaster.report.numbers import missing
 from moodtape.forecaster.report.series import ReportSeries
-from moodtape.forecaster.report.words import missing
 
 NULL, PERSISTENCE = "null", "persistence"
 KEY = ("symbol", "target", "horizon_bars", "forecaster")
@@ -181,4 +182,6 @@ def _cell(value: Any) -> Any:
     """Return a value as a cell; a spreadsheet must not take a text for a formula."""
     if isinstance(value, str):
         return f"'{value}" if value[:1] in tuple("=+-@\t\r") else value
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return "" if missing(value) else value

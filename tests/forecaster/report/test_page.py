@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,21 @@ def test_the_page_of_a_small_run_is_as_reviewed(small: Run) -> None:
 
 def test_the_same_run_gives_the_same_bytes(large: Callable[..., Run]) -> None:
     assert render_page(*large(["BTC", "ETH"])) == render_page(*large(["BTC", "ETH"]))
+
+
+def timed(value: Any) -> Any:
+    """Return a tree with its ISO times as datetimes, as a run has them before it is JSON."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT.*", value):
+        return datetime.fromisoformat(value)
+    if isinstance(value, Mapping):
+        return {k: timed(v) for k, v in value.items()}
+    return [timed(item) for item in value] if isinstance(value, list) else value
+
+
+def test_times_may_be_texts_or_datetimes(small: Run) -> None:
+    results, series = small
+    assert isinstance(timed(results)["folds"][0]["test_from"], datetime)
+    assert render_page(timed(results), series) == render_page(results, series)
 
 
 def test_rendering_leaves_its_input_alone(small: Run) -> None:

@@ -13,12 +13,11 @@ from moodtape.forecaster.report.marks import forest, spread
 from moodtape.forecaster.report.plots import (
     Line,
     Panel,
-    coverage_strip,
-    fold_strip,
     price_and_tone,
     running_losses,
 )
 from moodtape.forecaster.report.series import ReportSeries
+from moodtape.forecaster.report.strips import coverage_strip, fold_strip
 
 Run = tuple[dict[str, Any], ReportSeries]
 
@@ -91,7 +90,8 @@ def test_series_without_rows_draw_nothing(small: Run) -> None:
     empty = ReportSeries(series.price[:0], series.tone[:0], series.losses[:0])
     assert price_and_tone(empty, ["BTC"]) == []
     assert running_losses(empty, results["results"], "1h") == {}
-    [stack] = price_and_tone(replace(series, tone=series.tone[:0]), ["BTC"])
+    bare = pd.DataFrame({name: [] for name in series.tone})
+    [stack] = price_and_tone(replace(series, tone=bare), ["BTC"])
     assert [panel.title for panel in stack.panels] == ["price"]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def test_the_arm_in_question_is_the_fullest_of_the_subject(small: Run) -> None:
 
 def test_the_files_hold_the_run(small: Run, tmp_path: Path) -> None:
     results, series = small
+    results["results"][0]["fold_effects"][0]["test_from"] = datetime(2025, 5, 12, tzinfo=UTC)
     write_csvs(results, series, tmp_path / "csv")
     [answer] = rows_of(tmp_path / "csv/answers.csv")
     given = results["results"][0]
@@ -67,6 +69,7 @@ def test_the_files_hold_the_run(small: Run, tmp_path: Path) -> None:
         ("1", -0.0021, "600"),
         ("2", 0.0043, "634"),
     ]
+    assert folds[0]["test_from"] == "2025-05-12T00:00:00Z"
     losses = rows_of(tmp_path / "csv/losses.csv")
     assert [row["time"] for row in losses][:2] == ["2025-05-12T00:00:00Z", "2025-05-12T01:00:00Z"]
     assert [row["difference_shift"] for row in losses] == ["0.0005", "-0.0003", "0.0", ""]

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from moodtape.forecaster.report import words
+from moodtape.forecaster.report import numbers, words
 
 
-@pytest.mark.parametrize("name", ["words", "scales", "marks", "plots", "tables"])
+@pytest.mark.parametrize("name", ["numbers", "words", "scales", "paths", "tables"])
 def test_examples_in_docstrings_hold(name: str) -> None:
     module = importlib.import_module(f"moodtape.forecaster.report.{name}")
-    assert doctest.testmod(module).failed == 0
+    found = doctest.testmod(module)
+    assert found.failed == 0
+    assert found.attempted
 
 
 def question(**changes: Any) -> dict[str, Any]:
@@ -26,6 +28,12 @@ def said(*verdicts: str, **changes: Any) -> str:
 
 def test_a_single_answer_speaks_for_itself() -> None:
     assert said("does not help") == "Does not help, says the run."
+    long = {
+        "verdict": "helps",
+        "sentence": "sentiment helps: the loss is 1.20% lower (95 %: 1 to 2).",
+    }
+    assert words.headline(question(), [long]) == "Sentiment helps."
+    assert words.parted(long["sentence"])[1] == "The loss is 1.20% lower (95 %: 1 to 2)."
 
 
 def test_many_answers_are_counted_in_one_sentence() -> None:
@@ -62,24 +70,24 @@ def test_a_word_outside_the_four_is_counted_apart() -> None:
 @pytest.mark.parametrize("gone", [None, float("nan"), float("inf")])
 def test_every_missing_number_is_a_dash(gone: float | None) -> None:
     for say in (
-        words.signed_percent,
-        words.percent,
-        words.p_value,
-        words.count,
-        words.number,
-        words.duration,
-        words.shown,
+        numbers.signed_percent,
+        numbers.percent,
+        numbers.p_value,
+        numbers.count,
+        numbers.number,
+        numbers.duration,
+        numbers.shown,
     ):
         assert say(gone) == "–", say.__name__
-    assert words.interval([gone, 0.1]) == "–"
-    assert words.interval([0.1, gone]) == "–"
+    assert numbers.interval([gone, 0.1]) == "–"
+    assert numbers.interval([0.1, gone]) == "–"
 
 
 def test_times_are_told_in_utc() -> None:
-    assert words.instant("2025-05-02T06:30:00+02:00") == "2025-05-02 04:30"
-    assert words.instant("2025-05-02T06:30:00Z") == "2025-05-02 06:30"
+    assert numbers.instant("2025-05-02T06:30:00+02:00") == "2025-05-02 04:30"
+    assert numbers.instant("2025-05-02T06:30:00Z") == "2025-05-02 06:30"
 
 
 def test_texts_cannot_hide_or_turn_what_stands_beside_them() -> None:
-    assert words.tidy("BTC\u202egnp\x00\x1b[31m") == "BTC�gnp��[31m"
-    assert words.tidy("Größe 日本 😀\n") == "Größe 日本 😀\n"
+    assert numbers.tidy("BTC\u202egnp\x00\x1b[31m") == "BTC�gnp��[31m"
+    assert numbers.tidy("Größe 日本 😀\n") == "Größe 日本 😀\n"
