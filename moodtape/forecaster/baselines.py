@@ -78,7 +78,8 @@ def _last_volatility(dataset: Dataset, target: Target) -> Floats:
 def _har(dataset: Dataset, train: Rows, y: Floats, rows: Rows) -> Floats:
     names = ("log_variance_1", "log_variance_24", "log_variance_168")
     x = np.column_stack([_column(dataset, name) for name in names])
-    center = np.nanmean(x[train], axis=0)
+    present = (~np.isnan(x[train])).sum(axis=0)
+    center = np.nansum(x[train], axis=0) / np.maximum(present, 1)
     x = np.nan_to_num(x - center, nan=0.0)
     design = np.hstack([x, np.ones((len(x), 1))])
     weights, *_ = np.linalg.lstsq(design[train], y, rcond=None)

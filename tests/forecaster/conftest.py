@@ -32,7 +32,7 @@ COLUMNS = (
 MakeDataset = Callable[..., Dataset]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_dataset() -> MakeDataset:
     """Return a function that draws a data set: bars, their usual columns, and a tone."""
     return _make_dataset

@@ -1,0 +1,116 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moodtape.forecaster import linear
+from moodtape.forecaster.arms import Inputs
+from moodtape.forecaster.splits import Fold
+
+
+def problem(count: int = 300, columns: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((count, columns))
+    return x, x @ rng.standard_normal(columns) + 2 + rng.standard_normal(count)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 100.0])
+def test_ridge_against_sklearn(penalty: float) -> None:
+    from sklearn.linear_model import Ridge
+
+    x, y = problem()
+    expected = Ridge(alpha=penalty).fit(x, y)
+    weights = linear._ridge(x, y, penalty)
+    np.testing.assert_allclose(weights, [*expected.coef_, expected.intercept_])
+
+
+def test_every_penalty_of_the_path_is_that_ridge() -> None:
+    x, y = problem()
+    paths = linear._ridge_paths(x, y, x[:20])
+    for penalty, forecasts in zip(linear.PENALTIES, paths, strict=True):
+        weights = linear._ridge(x, y, penalty)
+        np.testing.assert_allclose(forecasts, x[:20] @ weights[:-1] + weights[-1])
+
+
+@pytest.mark.parametrize("penalty", [4.0, 400.0])
+def test_logistic_against_sklearn(penalty: float) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    x, response = problem()
+    y = (response > 2).astype(float)
+    strength = 1 / (linear.LOGISTIC_SHARE * penalty)
+    expected = LogisticRegression(C=strength, tol=1e-10, max_iter=1000).fit(x, y)
+    weights = linear._logistic(x, y, penalty)
+    np.testing.assert_allclose(weights, [*expected.coef_[0], expected.intercept_[0]], rtol=1e-5)
+
+
+def test_logistic_of_one_class_alone_is_finite() -> None:
+    x, _ = problem()
+    assert np.isfinite(linear._logistic(x, np.ones(len(x)), 10.0)).all()
+
+
+def test_a_column_without_values_gets_no_weight() -> None:
+    x, y = problem()
+    padded = np.hstack([x, np.zeros((len(x), 2))])
+    np.testing.assert_allclose(linear._ridge(padded, y, 10.0)[5:7], 0)
+
+
+def test_noise_gets_the_heaviest_penalty_and_signal_a_light_one() -> None:
+    x, y = problem()
+    noise = np.random.default_rng(1).standard_normal(len(x))
+    parts = [(np.arange(200), np.arange(200, 300))]
+    assert linear.choose_penalty(x, y, parts) <= 10
+    assert linear.choose_penalty(x, noise, parts) >= 1e3
+
+
+def one_fold(count: int) -> Fold:
+    at = np.datetime64("2024-01-01", "us")
+    parts = np.split(np.arange(count), [count // 2, count * 6 // 10, count * 7 // 10])
+    return Fold(0, *parts, at, at, at)
+
+
+def test_blocks_left_out_share_no_label_with_those_that_fit(make_dataset: Any) -> None:
+    dataset = make_dataset(600, symbols=("BTC", "ETH"), horizons=(5,), names=("return",))
+    target = dataset.targets["return_5"]
+    rows = np.lexsort((dataset.symbol, dataset.cutoff))
+    train, stop = rows[100:500], rows[520:600]
+    parts = list(linear._parts(dataset, target, train, stop))
+    assert np.array_equal(parts[0][0], train)
+    assert np.array_equal(parts[0][1], stop)
+    out = np.concatenate([left for _, left in parts[1:]])
+    assert sorted(out) == sorted(train), "each training row is left out once"
+    for fit, left in parts[1:]:
+        first, last = dataset.cutoff[left].min(), target.known_at[left].max()
+        early = dataset.cutoff[fit] < first
+        assert (target.known_at[fit][early] <= first).all()
+        assert (dataset.cutoff[fit][~early] >= last).all()
+        assert len(fit) + len(left) >= len(train) - 2 * 2 * 5
+
+
+def test_forecasts_do_not_depend_on_what_is_tested(make_dataset: Any) -> None:
+    dataset = make_dataset(600, pull=0.5)
+    fold = one_fold(600)
+    x = np.nan_to_num(dataset.features)
+    inputs = Inputs(x[:, :6], x[:, 6:])
+    whole = linear.fit_predict_linear(dataset, inputs, fold, fold.test)
+    for target in dataset.targets.values():
+        target.y[fold.test] = 1e3
+    x[fold.test[50:]] = 7.0
+    inputs = Inputs(x[:, :6], x[:, 6:])
+    again = linear.fit_predict_linear(dataset, inputs, fold, fold.test)
+    for key, values in whole.items():
+        assert np.array_equal(values[:50], again[key][:50]), key
+
+
+def test_a_strong_effect_is_forecast(make_dataset: Any) -> None:
+    dataset = make_dataset(2000, pull=1.0)
+    fold = one_fold(2000)
+    x = np.nan_to_num(dataset.features)
+    found = linear.fit_predict_linear(dataset, Inputs(x[:, :6], x[:, 6:]), fold, fold.test)
+    y = dataset.targets["return_1"].y[fold.test]
+    known = ~np.isnan(y)
+    error = (y - found["return_1"])[known]
+    assert 1 - np.mean(error**2) / np.var(y[known]) == pytest.approx(0.5, abs=0.08)
+    up = found["direction_1"]
+    assert ((up > 0) & (up < 1)).all()
+    assert np.corrcoef(up[known], y[known])[0, 1] > 0.6
