@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from moodtape.clock import from_datetime64, iso
-from moodtape.forecaster.ablation import Study
-from moodtape.forecaster.answers import Answer, target_losses
-from moodtape.forecaster.arms import NULL
+from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.runs import provenance
 from moodtape.storage import summary
 from moodtape.storage.db import Warehouse
 from moodtape.study.ablate import Outcome
 from moodtape.study.ground import Ground
 from moodtape.study.sentences import LOSS_NAMES, sentence
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
 UNSTAMPED_SHARE = 0.05
@@ -65,9 +56,7 @@ def ablation_results(
             "forecaster": config.verdict.forecaster,
             "preset": None,
         },
-        "results": [
-            _answer(ground, outcome, answer, audit, looks, run_id) for answer in outcome.answers
-        ],
+        "results": [_answer(ground, answer, audit, looks, run_id) for answer in outcome.answers],
         "arms": [
             {
                 "name": arm.name,
@@ -107,19 +96,10 @@ def ablation_results(
 
 
 def _answer(
-    ground: Ground,
-    outcome: Outcome,
-    answer: Answer,
-    audit: Mapping[str, Any],
-    looks: Mapping[str, int],
-    run_id: str,
+    ground: Ground, answer: Answer, audit: Mapping[str, Any], looks: Mapping[str, int], run_id: str
 ) -> dict[str, Any]:
     config, evidence = ground.config, answer.evidence
     against_null, against_shift = evidence.against_null, evidence.against_shift
-    study = next(s for s in outcome.studies if s.forecaster == answer.forecaster)
-    symbol = ground.dataset.symbols.index(answer.symbol)
-    losses = target_losses(study, ground.dataset, symbol, f"{answer.target}_{answer.horizon_bars}")
-    null_loss = evidence.null_loss
     return {
         "symbol": answer.symbol,
         "target": answer.target,
@@ -132,12 +112,8 @@ def _answer(
         "loss": LOSS_NAMES[answer.target],
         "effect": answer.effect,
         "interval": list(answer.interval),
-        "effect_shift": against_shift.mean / null_loss if against_shift else None,
-        "interval_shift": (
-            [against_shift.low / null_loss, against_shift.high / null_loss]
-            if against_shift
-            else [None, None]
-        ),
+        "effect_shift": answer.effect_shift,
+        "interval_shift": list(answer.interval_shift),
         "p": {
             "null": against_null.p_better if against_null else None,
             "shift": against_shift.p_better if against_shift else None,
@@ -155,33 +131,21 @@ def _answer(
         "n": answer.n,
         "blocks": evidence.blocks,
         "losses": dict(answer.losses),
-        "fold_effects": _fold_effects(ground, losses, study, null_loss),
-        "seed_effects": _seed_effects(losses.by_arm[NULL], losses.by_arm[study.real], null_loss),
-        "dm": asdict(answer.dm) if answer.dm else None,
-    }  # fmt: skip
-
-
-def _fold_effects(ground: Ground, losses: Any, study: Study, null_loss: float) -> list[Any]:
-    gain = losses.by_arm[NULL].mean(axis=0) - losses.by_arm[study.real].mean(axis=0)
-    rows = []
-    for fold in ground.folds:
-        inside = losses.fold == fold.number
-        if inside.any():
-            rows.append(
-                {
-                    "fold": fold.number,
-                    "test_from": from_datetime64(fold.test_from),
-                    "test_until": from_datetime64(fold.test_until),
-                    "effect": float(gain[inside].mean() / null_loss),
-                    "n": int(inside.sum()),
-                }
+        "fold_effects": [
+            {
+                "fold": fold.number,
+                "test_from": from_datetime64(fold.test_from),
+                "test_until": from_datetime64(fold.test_until),
+                "effect": effect,
+                "n": n,
+            }
+            for fold, effect, n in zip(
+                ground.folds, answer.fold_effects, answer.fold_counts, strict=True
             )
-    return rows
-
-
-def _seed_effects(null: Floats, real: Floats, null_loss: float) -> list[float]:
-    """Return the effect of each seed by itself."""
-    return [float((n - r).mean() / null_loss) for n, r in zip(null, real, strict=True)]
+        ],
+        "seed_effects": list(answer.seed_effects),
+        "dm": asdict(answer.dm) if answer.dm else None,
+    }
 
 
 def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,0 +1,90 @@
+"""The `moodtape` command: verbs, and what an error looks like at the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from moodtape import __version__
+from moodtape.commands import demo, files, show, study
+from moodtape.errors import MoodtapeError
+
+app = typer.Typer(
+    name="moodtape",
+    help="The tape of the market's mood: does sentiment help you forecast this coin, or not?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"moodtape {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the whole trace of an error.")
+    ] = False,
+) -> None:
+    """Return nothing; common flags of all verbs."""
+    if debug:
+        os.environ["MOODTAPE_DEBUG"] = "1"
+
+
+root.__doc__ = app.info.help
+
+app.command()(demo.demo)
+app.command()(show.init)
+app.add_typer(show.config_app, name="config")
+app.add_typer(files.app, name="import")
+for verb in (study.score, study.train, study.evaluate, study.ablate, study.predict, study.audit):
+    app.command()(verb)
+app.command()(study.report)
+app.command()(show.status)
+app.add_typer(show.models_app, name="models")
+
+
+def main() -> None:
+    """Run the command line; end with the exit code that fits what happened."""
+    try:
+        code = app(standalone_mode=False)
+    except Exception as exc:  # noqa: BLE001  the one place where every error becomes a line
+        code = _explained(exc)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. Nothing is half-stored; run the command again to go on.\n")
+        code = 130
+    sys.exit(code or 0)
+
+
+def _explained(error: Exception) -> int:
+    """Print an error as one line and return its exit code."""
+    import click
+
+    if os.environ.get("MOODTAPE_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.exceptions.Abort):
+        return 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, MoodtapeError):
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    kind = type(error).__name__
+    sys.stderr.write(f"Unexpected failure: {kind}: {error}. Run it with --debug for the trace.\n")
+    return 1

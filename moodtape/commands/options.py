@@ -1,0 +1,109 @@
+"""Flags that several verbs share, and how they become settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moodtape.clock import parse_instant
+from moodtape.errors import UsageError, did_you_mean
+from moodtape.settings import Settings, bundled_config, find_project, load_settings
+
+ConfigFiles = Annotated[
+    list[Path] | None,
+    typer.Option("-c", "--config", help="Further TOML files; later ones win.", metavar="FILE"),
+]
+Project = Annotated[
+    Path | None,
+    typer.Option("--project", help="Folder of the project; by default found upward from here."),
+]
+Since = Annotated[
+    str | None, typer.Option(help="First decision, ISO, UTC: 2022-04-01.", metavar="TIME")
+]
+Until = Annotated[
+    str | None, typer.Option(help="End of decisions, exclusive, ISO, UTC.", metavar="TIME")
+]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Use only what was known by then.", metavar="TIME")
+]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option("--symbol", help="Asset such as BTC; may be repeated.", metavar="SYMBOL"),
+]
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", help="return, direction or volatility; repeatable.")
+]
+Horizons = Annotated[
+    list[int] | None, typer.Option("--horizon", help="Bars ahead; may be repeated.", min=1)
+]
+Forecaster = Annotated[
+    str | None, typer.Option(help="What gives the word: network or linear.", metavar="NAME")
+]
+Preset = Annotated[
+    str | None, typer.Option(help="Settings laid over the config: quick, default or full.")
+]
+Seed = Annotated[int | None, typer.Option(help="Root of all randomness.", min=0)]
+DeviceName = Annotated[str | None, typer.Option("--device", help="auto, cpu or gpu.")]
+Subject = Annotated[
+    str, typer.Option(help="What is put to the test: sentiment or onchain.", metavar="GROUP")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
+
+
+def settings_of(
+    project: Path | None, files: list[Path] | None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings of the project at hand; flags that were not given override nothing."""
+    folder = project or find_project(Path.cwd()) or Path.cwd()
+    given = {name: value for name, value in (overrides or {}).items() if value not in (None, [])}
+    return load_settings(folder, files or (), given)
+
+
+def study_overrides(
+    preset: str | None = None,
+    symbols: list[str] | None = None,
+    targets: list[str] | None = None,
+    horizons: list[int] | None = None,
+    forecaster: str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+) -> dict[str, Any]:
+    """Return settings that flags stand for, a preset's under the others."""
+    return {
+        **preset_values(preset),
+        "market.symbols": symbols,
+        "target.names": targets,
+        "target.horizons": horizons,
+        "verdict.forecaster": forecaster,
+        "seed": seed,
+        "training.device": device,
+    }  # fmt: skip
+
+
+def preset_values(name: str | None) -> dict[str, Any]:
+    """Return the settings of a preset in `configs/ablation.toml`."""
+    import tomllib
+
+    if name is None:
+        return {}
+    presets: dict[str, dict[str, Any]] = tomllib.loads(bundled_config("ablation.toml"))["preset"]
+    if name not in presets:
+        raise UsageError(
+            f"{name!r} is no preset.{did_you_mean(name, presets)} There are: {', '.join(presets)}."
+        )
+    return presets[name]
+
+
+def instant(text: str | None) -> Any:
+    """Return the UTC instant that was typed, or None."""
+    return None if text is None else parse_instant(text)
+
+
+def command_line() -> str:
+    """Return what was typed, for the run folder."""
+    return " ".join(["moodtape", *sys.argv[1:]])

@@ -1,0 +1,165 @@
+"""`init`, `status`, `config show` and `models evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moodtape.commands.console import note, print_json, print_table, say
+from moodtape.commands.options import ConfigFiles, Json, Project, settings_of
+from moodtape.errors import UsageError
+
+config_app = typer.Typer(help="See the settings.", no_args_is_help=True)
+models_app = typer.Typer(help="Look at scorers.", no_args_is_help=True)
+
+PROJECT_TEXT = """\
+# A Moodtape project. Every setting has a default; see them all with: moodtape config show
+
+[market]
+symbols = [{symbols}]
+interval = "1h"
+"""
+NEXT = """\
+Made {folder}. Next:
+  cd {folder}
+  moodtape import bars FILE --symbol {symbol}
+  moodtape import documents FILE
+  moodtape score
+  moodtape ablate --symbol {symbol}"""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the project.")] = Path(),
+    symbol: Annotated[
+        list[str] | None, typer.Option("--symbol", help="Asset such as BTC; may be repeated.")
+    ] = None,
+) -> None:
+    """Begin a project: a folder with a `moodtape.toml`."""
+    from moodtape.settings import PROJECT_FILE, load_settings
+
+    symbols = [s.upper() for s in symbol or ["BTC"]]
+    path = folder / PROJECT_FILE
+    if path.exists():
+        raise UsageError(f"{path} exists; nothing was changed.")
+    load_settings(folder, (), {"market.symbols": symbols})  # refuses what is no asset
+    folder.mkdir(parents=True, exist_ok=True)
+    quoted = ", ".join(f'"{s}"' for s in symbols)
+    path.write_text(PROJECT_TEXT.format(symbols=quoted), encoding="utf-8")
+    say(NEXT.format(folder=folder, symbol=symbols[0]))
+
+
+def status(config: ConfigFiles = None, project: Project = None, as_json: Json = False) -> None:
+    """Say what is stored, how far it reaches, what is unscored and what ran last."""
+    from moodtape.storage.db import Warehouse
+    from moodtape.storage.summary import status as stored
+
+    settings = settings_of(project, config)
+    storage = settings.config.storage
+    warehouse = Warehouse(
+        settings.warehouse, storage.threads, storage.memory_limit, storage.lock_wait_s
+    )
+    with warehouse.read() as connection:
+        found = stored(connection)
+    if as_json:
+        _print_status_json(found)
+        return
+    say(f"{settings.warehouse}, {settings.warehouse.stat().st_size / 2**20:,.1f} MiB")
+    for title, columns in _TABLES.items():
+        if found[title]:
+            say(f"\n{title}")
+            print_table(found[title], dict(zip(columns, columns, strict=True)))
+    waiting = sum(row["unscored"] for row in found["scorers"])
+    if found["texts"] and (waiting or not found["scorers"]):
+        note("\nThere are texts without a score. Run: moodtape score")
+
+
+_TABLES = {
+    "bars": ("symbol", "venue", "quote", "interval", "bars", "missing", "corrections", "first",
+             "last"),
+    "metrics": ("provider", "symbol", "metrics", "values", "first", "last"),
+    "texts": ("source", "collection", "texts", "revisions", "first", "last"),
+    "scorers": ("name", "scored", "unscored", "trained_until", "scorer"),
+    "quarantine": ("source", "reason", "rows"),
+    "runs": ("run_id", "command", "status", "started_at", "finished_at"),
+}  # fmt: skip
+
+
+def _print_status_json(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Print what is stored under the names that other tools build on."""
+    import json
+
+    gaps = [
+        {"kind": "bars", **{k: row[k] for k in ("symbol", "venue", "quote", "interval", "missing")}}
+        for row in found["bars"]
+        if row["missing"]
+    ]
+    values = {
+        "schema_version": 1,
+        "command": "status",
+        "warnings": [],
+        "sources": {k: found[k] for k in ("bars", "metrics", "texts", "scorers", "quarantine")},
+        "gaps": gaps,
+        "last_runs": found["runs"],
+        "skill": None,
+        "champion": None,
+        "budget": None,
+    }
+    say(json.dumps(values, indent=1, default=lambda value: value.isoformat()))
+
+
+@config_app.command("show")
+def show(config: ConfigFiles = None, project: Project = None, as_json: Json = False) -> None:
+    """Print every setting with its value and where it was set."""
+    from moodtape.settings import describe
+
+    settings = settings_of(project, config)
+    rows = describe(settings)
+    if as_json:
+        print_json({"schema_version": 1, "command": "config show", "warnings": [],
+                    "results": rows})  # fmt: skip
+        return
+    print_table(
+        [{**row, "value": _toml(row["value"])} for row in rows],
+        {"name": "setting", "value": "value", "origin": "origin"},
+    )
+
+
+def _toml(value: Any) -> str:
+    """Return a value as one would write it in the file."""
+    import json
+
+    plain = list(value) if isinstance(value, tuple) else value
+    return json.dumps(plain, ensure_ascii=False, default=str)
+
+
+@models_app.command("evaluate")
+def evaluate(
+    labelled: Annotated[Path, typer.Argument(help="Parquet with text, and label and/or score.")],
+    scorer: Annotated[str | None, typer.Option(help="bundled or lexicon.")] = None,
+    config: ConfigFiles = None,
+    project: Project = None,
+    as_json: Json = False,
+) -> None:
+    """Say how well a scorer agrees with labels of your own."""
+    from moodtape.nlp.evaluate import evaluate as compare
+    from moodtape.nlp.evaluate import read_labelled
+    from moodtape.nlp.registry import load_scorer, scorer_id
+
+    settings = settings_of(project, config, {"sentiment.scorer": scorer})
+    chosen = load_scorer(settings.config.sentiment.scorer, settings.config.storage.threads)
+    result = compare(chosen, read_labelled(labelled))
+    if as_json:
+        print_json({"schema_version": 1, "command": "models evaluate", "warnings": [],
+                    "scorer": scorer_id(chosen), **result})  # fmt: skip
+        return
+    say(f"{scorer_id(chosen)} on {result['n']:,} texts")
+    for name in ("accuracy", "macro_f1", "spearman", "expected_calibration_error"):
+        if result[name] is not None:
+            say(f"  {name.replace('_', ' ')}: {result[name]:.3f}")
+    if result["confusion"]:
+        say("  rows: true label; columns: what the scorer said")
+        labels = list(result["confusion"])
+        rows = [{"label": label, **result["confusion"][label]} for label in labels]
+        print_table(rows, {"label": "", **{label: label for label in labels}})
