@@ -6,6 +6,7 @@ where a daily bar is dated by its session and closes with it.
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -76,7 +77,9 @@ class ExchangeSessions:
         import exchange_calendars
 
         self.name = name
-        self._calendar: Any = exchange_calendars.get_calendar(name, start="1990-01-02")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # its own use of pandas
+            self._calendar: Any = exchange_calendars.get_calendar(name, start="1990-01-02")
         self.sessions_per_year = 252.0
 
     def _sessions(self) -> tuple[Instants, Instants, Instants]:

@@ -61,7 +61,7 @@ BLANK = frozenset({"", "null", "none", "nan"})
 
 QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "BTC", "ETH")
 VENUES = ("binance", "bitstamp", "coinbase", "cryptocompare", "kraken", "gate", "bitfinex", "okx")
-_SYMBOL = re.compile(r"^[A-Z0-9][A-Z0-9._-]{0,19}$")
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,19}")
 _VOLUME_IN = re.compile(r"^volume[ _(]+([a-z0-9]{2,10})\)?$", re.IGNORECASE)
 _INTERVAL = re.compile(r"^\d+(min|m|h|d|w)$")
 
@@ -162,7 +162,7 @@ def is_symbol(text: str) -> bool:
     >>> is_symbol("BRK.B"), is_symbol("btc usd")
     (True, False)
     """
-    return bool(_SYMBOL.match(text))
+    return bool(_SYMBOL.fullmatch(text))
 
 
 def volume_columns(columns: Sequence[str]) -> dict[str, str]:

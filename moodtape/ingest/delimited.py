@@ -114,7 +114,8 @@ def _header(source: _Source, path: Path) -> tuple[list[str], str]:
 
 def _misfit(values: list[str], header: list[str], source: _Source, delimiter: str) -> str | None:
     """Return why a record cannot be used, or None."""
-    if source.ended and _is_open(source, delimiter):
+    several = len(source.record) > 1
+    if (several or source.ended) and _is_open(source, delimiter, several):
         return "a quote is never closed"
     if values and len(values) != len(header):
         return f"has {len(values)} columns, the header {len(header)}"
@@ -126,13 +127,13 @@ def _misfit(values: list[str], header: list[str], source: _Source, delimiter: st
     return None
 
 
-def _is_open(source: _Source, delimiter: str) -> bool:
-    """Say whether the file ended inside the quotes of the last record."""
+def _is_open(source: _Source, delimiter: str, several: bool) -> bool:
+    """Say whether quotes were still open where the record ended, or where another began."""
     texts = [text for _, text in source.record]
     try:
         next(csv.reader(texts, delimiter=delimiter, strict=True))
     except csv.Error as exc:
-        return "unexpected end" in str(exc)
+        return several or "unexpected end" in str(exc)
     return False
 
 
