@@ -106,9 +106,8 @@ class Steps:
             seconds = max(time.monotonic() - self._started, 1e-9)
             rate = done / seconds
             left = (total - done) / rate if rate else 0.0
-            note(
-                f"[{seconds:5.0f} s] {what}: {done:,} of {total:,}, {rate:,.0f}/s, {left:.0f} s left"
-            )
+            speed = f"{rate:,.0f}/s, {left:.0f} s left"
+            note(f"[{seconds:5.0f} s] {what}: {done:,} of {total:,}, {speed}")
 
     def showing(self, bar: Progress) -> None:
         """Draw on a bar from now on."""

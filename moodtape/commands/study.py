@@ -34,12 +34,14 @@ from moodtape.errors import GateFailed, UsageError
 Run = Annotated[str | None, typer.Option("--run", help="Name of a run folder; else the newest.")]
 
 
-def _question(subject: str, since: str | None, until: str | None, as_of: str | None) -> Any:
+def _question(
+    subject: str, since: str | None, until: str | None, as_of: str | None, preset: str | None
+) -> Any:
     from moodtape.study.ground import Question
 
     if subject not in ("sentiment", "onchain"):
         raise UsageError(f"--subject {subject}: it is sentiment or onchain.")
-    return Question(subject, instant(since), instant(until), instant(as_of))
+    return Question(subject, instant(since), instant(until), instant(as_of), preset)
 
 
 def score(
@@ -89,7 +91,9 @@ def ablate(
     overrides = study_overrides(preset, symbol, target, horizon, forecaster, seed, device)
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
-        results = run(settings, _question(subject, since, until, as_of), command_line(), told)
+        results = run(
+            settings, _question(subject, since, until, as_of, preset), command_line(), told
+        )
     if as_json:
         print_json(results)
     else:
@@ -122,9 +126,16 @@ def print_answers(results: Mapping[str, Any]) -> None:
     print_table(
         rows,
         {
-            "symbol": "symbol", "target": "target", "horizon_bars": "bars",
-            "forecaster": "forecaster", "word": "verdict", "gain": "gain over null",
-            "low": "95 % low", "high": "95 % high", "over_shift": "over shift", "n": "n",
+            "symbol": "symbol",
+            "target": "target",
+            "horizon_bars": "bars",
+            "forecaster": "forecaster",
+            "word": "verdict",
+            "gain": "gain over null",
+            "low": "95 % low",
+            "high": "95 % high",
+            "over_shift": "over shift",
+            "n": "n",
         },
     )
     say("")
@@ -160,7 +171,9 @@ def evaluate(
     overrides = study_overrides(preset, symbol, target, horizon, forecaster, seed, device)
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
-        results = run(settings, _question(subject, since, until, as_of), command_line(), told)
+        results = run(
+            settings, _question(subject, since, until, as_of, preset), command_line(), told
+        )
     if as_json:
         print_json(results)
         return
@@ -193,7 +206,9 @@ def train(
     overrides = study_overrides(preset, symbol, target, horizon, None, seed, device)
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
-        result = run(settings, _question(subject, since, until, as_of), command_line(), told)
+        result = run(
+            settings, _question(subject, since, until, as_of, preset), command_line(), told
+        )
     if as_json:
         print_json(result)
     else:
@@ -273,7 +288,7 @@ def audit(
     settings = settings_of(project, config, study_overrides(preset, symbol))
     with steps(quiet or as_json) as told:
         result = run_audit(
-            settings, _question(subject, since, until, as_of), cuts, network,
+            settings, _question(subject, since, until, as_of, preset), cuts, network,
             lambda what: told(0, 0, what),
         )  # fmt: skip
     if as_json:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodtape.errors import UsageError
+from moodtape.errors import UnreadableFile, UsageError
 from moodtape.nlp.base import LABELS, Scorer
 
 if TYPE_CHECKING:
@@ -16,6 +18,28 @@ if TYPE_CHECKING:
     Classes = NDArray[np.int64]
 
 CALIBRATION_BINS = 15
+
+
+def read_labelled(path: Path) -> pd.DataFrame:
+    """Return a table of labelled texts from a Parquet, CSV or JSONL file.
+
+    Raises:
+        UnreadableFile: the file is absent, damaged or of another form.
+    """
+    import pandas as pd
+
+    readers: dict[str, Callable[..., pd.DataFrame]] = {
+        ".parquet": pd.read_parquet,
+        ".csv": pd.read_csv,
+        ".jsonl": lambda file: pd.read_json(file, lines=True),
+    }
+    reader = readers.get(path.suffix)
+    if reader is None:
+        raise UnreadableFile(f"{path} is none of: {', '.join(readers)}.")
+    try:
+        return reader(path)
+    except (OSError, ValueError) as exc:
+        raise UnreadableFile(f"{path} cannot be read: {exc}.") from exc
 
 
 def evaluate(scorer: Scorer, table: pd.DataFrame) -> dict[str, Any]:

@@ -37,12 +37,14 @@ class Question:
     subject: the group under test, `sentiment` or `onchain`.
     since, until: bounds of every decision, half-open; None means as far as the rows reach.
     as_of: only rows known by then; None means all there are.
+    preset: name of the preset whose settings the config holds.
     """
 
     subject: str = SENTIMENT
     since: datetime | None = None
     until: datetime | None = None
     as_of: datetime | None = None
+    preset: str | None = None
 
 
 @dataclass(frozen=True)

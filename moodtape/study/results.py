@@ -54,7 +54,7 @@ def ablation_results(
             "as_of": ground.request.as_of,
             "scorer": scorer if has_texts else None,
             "forecaster": config.verdict.forecaster,
-            "preset": None,
+            "preset": question.preset,
         },
         "results": [_answer(ground, answer, audit, looks, run_id) for answer in outcome.answers],
         "arms": [
@@ -69,7 +69,7 @@ def ablation_results(
         "baselines": list(outcome.studies[0].baselines),
         "folds": [
             {
-                "number": fold.number,
+                "number": fold.number + 1,
                 "train_from": from_datetime64(fold.train_from),
                 "test_from": from_datetime64(fold.test_from),
                 "test_until": from_datetime64(fold.test_until),
@@ -133,7 +133,7 @@ def _answer(
         "losses": dict(answer.losses),
         "fold_effects": [
             {
-                "fold": fold.number,
+                "fold": fold.number + 1,
                 "test_from": from_datetime64(fold.test_from),
                 "test_until": from_datetime64(fold.test_until),
                 "effect": effect,

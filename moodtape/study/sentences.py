@@ -48,9 +48,18 @@ def _effect(answer: Answer) -> str:
         return "no effect could be measured"
     change = "lower" if answer.effect >= 0 else "higher"
     return (
-        f"the loss is {abs(answer.effect):.2%} {change} with it"
-        f" (95 % interval of the gain {low:+.2%} to {high:+.2%})"
+        f"the loss is {_percent(abs(answer.effect))} {change} with it"
+        f" (95 % interval of the gain {_percent(low, '+')} to {_percent(high, '+')})"
     )
+
+
+def _percent(share: float, sign: str = "") -> str:
+    """Return a share in percent, a minus as printers set it.
+
+    >>> _percent(-0.0035, "+"), _percent(0.012)
+    ('\u22120.35 %', '1.20 %')
+    """
+    return f"{share * 100:{sign}.2f} %".replace("-", "\N{MINUS SIGN}")
 
 
 def _first(text: str) -> str:

@@ -88,7 +88,7 @@ def loss_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:
                             "horizon_bars": target.horizon_bars,
                             "forecaster": study.forecaster,
                             "time": pd.to_datetime(dataset.cutoff[losses.rows]).tz_localize("UTC"),
-                            "fold": losses.fold,
+                            "fold": losses.fold + 1,
                             "difference_null": mean[NULL] - real,
                             "difference_shift": mean[SHIFT] - real,
                         }
@@ -107,7 +107,7 @@ def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:
         base = {
             "symbol": np.array(dataset.symbols)[dataset.symbol[rows]],
             "cutoff": pd.to_datetime(dataset.cutoff[rows]).tz_localize("UTC"),
-            "fold": study.fold,
+            "fold": study.fold + 1,
         }
         for key, target in dataset.targets.items():
             known = {**base, "target": key, "actual": target.y[rows]}
