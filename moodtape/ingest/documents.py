@@ -124,7 +124,7 @@ def _sources(
 
     if context.source is not None or "source" not in columns:
         return np.full(len(table), context.source or "news", dtype=object)
-    stated = read_names(table[columns["source"]], "", str.lower)
+    stated = read_names(table[columns["source"]], "news", str.lower)
     sources = np.array([SOURCES.get(s) for s in stated], dtype=object)
     verdicts.refuse(is_none(sources), "source is none of news, reddit, x; say --source")
     return sources
@@ -197,8 +197,8 @@ def _form(source: str, stated: str, title: str) -> str:
 def _engagement(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the reactions a file reports; their time of reading is not known."""
     values = {name: _whole(row.get(name)) for name in ("likes", "comments", "reposts")}
-    removed = row.get("removed")
-    flag = str(removed).strip().lower() in {"true", "1"} if removed is not None else None
+    removed = _text(row.get("removed")).strip().lower()
+    flag = None if removed in BLANK else removed in {"true", "1", "1.0", "yes"}
     if all(v is None for v in values.values()) and flag is None:
         return None
     return {**values, "removed": flag}
