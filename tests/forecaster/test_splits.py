@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_no_row_is_fitted_on_before_its_label_was_known(
     for fold in made:
         parts = [fold.train, fold.stop, fold.calibrate, fold.test]
         assert all(len(part) for part in parts)
-        for early, late in zip(parts[:-1], parts[1:], strict=True):
+        for early, late in pairwise(parts):
             assert (np.diff(cutoff[early]) >= np.timedelta64(0)).all(), "rows are in order of time"
             assert known[early].max() < cutoff[late].min(), "a label was known too late"
         last = cutoff[fold.calibrate].max()
@@ -65,7 +66,7 @@ def test_no_row_is_fitted_on_before_its_label_was_known(
             assert (cutoff[fold.calibrate].max() - cutoff[fold.train].min()) / HOUR < rolling
     every = np.concatenate([fold.test for fold in made])
     assert len(np.unique(every)) == len(every), "a row is tested twice"
-    for early, late in zip(made[:-1], made[1:], strict=True):
+    for early, late in pairwise(made):
         assert early.test_until == late.test_from
 
 
