@@ -123,7 +123,7 @@ WHERE covered_from <= $cut;
 
 INSERT OR IGNORE INTO coverage
 SELECT * REPLACE (
-    collection || '~' AS collection, $cut AS covered_from,
+    '!' || collection AS collection, $cut AS covered_from,
     CASE state WHEN 'crawled' THEN 'partial' ELSE 'crawled' END AS state
 )
 FROM later_coverage;

@@ -1,0 +1,178 @@
+"""The whole line from stored rows to forecasts, as it is and with another future."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.audit.cells import (
+    Block,
+    Change,
+    Stage,
+    changes,
+    dataset_blocks,
+    fold_blocks,
+    moved_fold,
+)
+from moodtape.clock import format_duration, parse_duration, to_datetime64
+from moodtape.config import Config
+from moodtape.forecaster import splits
+from moodtape.forecaster.ablation import LINEAR, NETWORK, FitPredict
+from moodtape.forecaster.arms import Arm, Inputs
+from moodtape.forecaster.dataset import LONGEST_WEEKS, Dataset, Request, load_dataset
+from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
+from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.seeds import child_seed
+from moodtape.forecaster.splits import Fold
+from moodtape.records import Span
+from moodtape.storage.db import Warehouse
+from moodtape.storage.hours import HourRules
+from moodtape.storage.perturb import Near, change_future, copy_near
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Rows = NDArray[np.int64]
+
+MARGIN = timedelta(days=30)
+"""Texts so far from what a study can see are copied too: a leak may see more."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A study over a scratch warehouse, whose future can be changed.
+
+    request: with span, streams and metrics fixed.
+    network: a forecaster whose fits are dear: only on the newest fold begun by a cut.
+    dataset, folds: as they are.
+    """
+
+    scratch: Warehouse
+    config: Config
+    request: Request
+    rules: HourRules
+    network: FitPredict | None
+    dataset: Dataset
+    folds: tuple[Fold, ...]
+    _made: dict[tuple[int, bool], list[Block]] = field(default_factory=dict)
+
+    def compare(
+        self, changed_after: datetime, until: datetime, last: Stage = Stage.FORECASTS
+    ) -> tuple[list[Change], int]:
+        """Return what changes at or before `until` when all known after `changed_after` does.
+
+        Args:
+            last: how far to follow the line.
+        Returns:
+            The changes, in the order of the line, and how many numbers were compared.
+        """
+        cut = to_datetime64(until)
+        other = self._other_future(changed_after)
+        folds = self._begun(other, cut) if last >= Stage.FOLDS else {}
+        found: list[Change] = []
+        checked = 0
+        for base, changed in self._pairs(other, folds):
+            here, count = changes(base, changed, cut)
+            checked += count
+            if base.stage is Stage.SCALED:  # one of them tells as much as all of a fold
+                here = sorted(here, key=lambda change: change.row_time)[:1]
+            found += here
+        if last >= Stage.FOLDS:
+            found += [
+                moved_fold(fold)
+                for fold in self._begun(self.dataset, cut).values()
+                if fold.number not in folds
+            ]
+        return found, checked
+
+    def _other_future(self, changed_after: datetime) -> Dataset:
+        """Return the dataset of a warehouse that differs in what became known later."""
+        path = self.scratch.path.with_name("future.duckdb")
+        shutil.copyfile(self.scratch.path, path)
+        future = replace(self.scratch, path=path)
+        seed = child_seed(self.config.seed, "audit", changed_after.isoformat())
+        change_future(future, changed_after, seed, self.rules)
+        dataset = load_dataset(future, self.config, self.request)
+        path.unlink()
+        return dataset
+
+    def _pairs(self, other: Dataset, folds: Mapping[int, Fold]) -> Iterator[tuple[Block, Block]]:
+        """Yield each block of the line as it is, with the same of the other future."""
+        yield from zip(dataset_blocks(self.dataset), dataset_blocks(other), strict=True)
+        for number, fold in folds.items():
+            dear = number == max(folds) and self.network is not None
+            base = self.folds[number]
+            made = self._blocks(other, fold, base.test, dear)
+            yield from zip(self._base_blocks(base, dear), made, strict=True)
+
+    def _begun(self, dataset: Dataset, cut: np.datetime64) -> dict[int, Fold]:
+        """Return the folds whose tests have begun, by number; none before the first decision."""
+        lookback = self.config.network.lookback_bars
+        if self.dataset.decision_time[self.dataset.decisions(lookback)[0]] > cut:
+            return {}
+        folds = splits.make_folds(dataset, lookback, self.config.walk_forward, before=cut)
+        return {fold.number: fold for fold in folds}
+
+    def _base_blocks(self, fold: Fold, dear: bool) -> list[Block]:
+        if (fold.number, dear) not in self._made:
+            self._made[fold.number, dear] = list(self._blocks(self.dataset, fold, fold.test, dear))
+        return self._made[fold.number, dear]
+
+    def _blocks(self, dataset: Dataset, fold: Fold, test: Rows, dear: bool) -> Iterator[Block]:
+        forecasters: dict[str, FitPredict] = {LINEAR: _linear}
+        if dear and self.network is not None:
+            forecasters[NETWORK] = self.network
+        groups = tuple(sorted({c.group for c in dataset.columns}))
+        arm = Arm("audit", groups, self.config.ablation.subject, "as_is")
+        return fold_blocks(dataset, fold, test, arm, forecasters)
+
+
+def open_line(
+    warehouse: Warehouse,
+    scratch: Warehouse,
+    config: Config,
+    request: Request,
+    rules: HourRules,
+    network: FitPredict | None,
+) -> Line:
+    """Copy what a study can see to a scratch warehouse, and run the line there as it is."""
+    if request.span is None or request.streams is None or request.metrics is None:
+        found = load_dataset(warehouse, config, request)
+        request = replace(request, span=found.span, streams=found.streams, metrics=found.metrics)
+    copy_near(warehouse, scratch, _near(config, request), rules)
+    dataset = load_dataset(scratch, config, request)
+    folds = splits.make_folds(dataset, config.network.lookback_bars, config.walk_forward)
+    return Line(scratch, config, request, rules, network, dataset, tuple(folds))
+
+
+def _near(config: Config, request: Request) -> Near:
+    """Return the rows that matter: bars up to the last answer, texts around the span."""
+    assert request.span is not None
+    interval = parse_duration(config.market.interval)
+    half_lives = timedelta(hours=KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h))
+    window = config.network.sentiment_lookback_bars * interval
+    reach = max(half_lives, LONGEST_WEEKS) + window + MARGIN
+    reach += timedelta(hours=config.sentiment.repost_window_h)
+    return Near(
+        symbols=request.symbols,
+        interval=format_duration(interval),
+        bars_until=request.span.until + max(config.target.horizons) * interval,
+        metrics=tuple(sorted({label.partition("@")[0] for label in request.metrics or ()})),
+        scorer=request.scorer or "",
+        texts=Span(request.span.since - reach, request.span.until + MARGIN),
+        as_of=request.as_of,
+    )
+
+
+def _linear(
+    dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int
+) -> Mapping[str, Floats]:
+    """Fit the linear forecaster, which draws nothing."""
+    del seed
+    return fit_predict_linear(dataset, inputs, fold, rows)

@@ -1,0 +1,314 @@
+"""The audit is itself audited: each planted leak is caught and named, the clean line gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from moodtape.audit import AuditResult
+from moodtape.forecaster import ablation, rows, splits
+from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature
+from moodtape.forecaster.features.rolling import lagged
+from moodtape.forecaster.scaling import Scaler
+from moodtape.storage import db, read
+
+if TYPE_CHECKING:
+    from tests.point_in_time.conftest import Study
+
+Patch = pytest.MonkeyPatch
+START, HOUR = datetime(2025, 3, 1, tzinfo=UTC), timedelta(hours=1)
+TESTED = START + timedelta(hours=470, minutes=2)
+"""A decision among the tested ones of the first fold, at which audits here cut."""
+
+
+def run(study: Study, *cuts: datetime, **options: Any) -> AuditResult:
+    return study.audit(cuts=cuts or (TESTED,), **options)
+
+
+def columns(result: AuditResult) -> list[str]:
+    return [offender.column for offender in result.offenders]
+
+
+def look_ahead(result: AuditResult, column: str) -> timedelta:
+    by_column = {offender.column: offender for offender in result.offenders}
+    assert column in by_column, f"{column} is not among {sorted(by_column)}"
+    ahead = by_column[column].looked_ahead
+    assert ahead is not None, f"{column} is named without how far it looked"
+    return ahead
+
+
+def patch_query(patch: Patch, module: Any, name: str, change: Callable[[str], str]) -> None:
+    """Change the text of one query where a module reads it."""
+    original = db.query
+
+    def leaky(asked: str) -> str:
+        text = original(asked)
+        if asked != name:
+            return text
+        changed = change(text)
+        assert changed != text, f"the plant does not fit {name}.sql any more"
+        return changed
+
+    patch.setattr(module, "query", leaky)
+
+
+def test_the_clean_line_has_no_offenders(study: Study) -> None:
+    every = study.config.model_copy(
+        update={
+            "target": study.config.target.model_copy(
+                update={"names": ("return", "direction", "volatility"), "horizons": (1,)}
+            )
+        }
+    )
+    result = replace(study, config=every).audit(cuts=4)
+    assert result.clean, result.sentence()
+    assert result.checked > 100_000
+    assert len(result.cuts) == 4
+
+
+def test_texts_by_publication(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        db,
+        "hourly_sentiment",
+        lambda sql: sql.replace("date_trunc('hour', known_at)", "date_trunc('hour', published_at)"),
+    )
+    result = run(study)
+    assert not result.clean
+    assert result.offenders[0].column.startswith(("news.", "reddit.", "news_market."))
+
+
+@pytest.mark.usefixtures("distance")
+def test_metric_on_its_own_day(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        read,
+        "metrics_as_of",
+        lambda sql: sql.replace(
+            "FROM metric\n", "FROM (SELECT * REPLACE (period_start AS known_at) FROM metric)\n"
+        ),
+    )
+    result = run(study)
+    assert columns(result)[0].startswith("AdrActCnt@coinmetrics.")
+    # A day's value is known six hours after it, so its first decision looked 30 hours ahead;
+    # a restatement would even reach back from any later time.
+    assert look_ahead(result, "AdrActCnt@coinmetrics.level") > timedelta(hours=14)
+
+
+def test_scaling_over_all_rows(study: Study, monkeypatch: Patch) -> None:
+    honest = Scaler.fit
+
+    def over_all(features: Any, symbol: Any, rows: Any, n_symbols: int) -> Scaler:
+        return honest(features, symbol, np.arange(len(features)), n_symbols)
+
+    monkeypatch.setattr(ablation.Scaler, "fit", over_all)
+    result = run(study)
+    assert columns(result)[0].startswith("fold 1 scaled ")
+    assert "fold 1 forecast return_1, linear" in columns(result)
+    assert not {c for c in columns(result) if not c.startswith("fold ")}
+
+
+@pytest.mark.usefixtures("distance")
+def test_centred_mean(study: Study, monkeypatch: Patch) -> None:
+    def centred(close: Any) -> Any:
+        ahead = lagged(close[::-1], 3)[::-1]
+        return (ahead + close + lagged(close, 3)) / 3
+
+    leak = Feature("centred_mean", PRICE, ("close",), 3, "price", centred)
+    monkeypatch.setitem(REGISTRY, "centred_mean", leak)
+    result = run(study)
+    assert columns(result)[0] == "centred_mean"
+    # The earliest row that changes is the one whose third bar ahead is the first unknown one.
+    assert result.offenders[0].row_time == TESTED - 2 * HOUR
+    assert timedelta(hours=2) <= look_ahead(result, "centred_mean") <= timedelta(hours=3)
+
+
+def test_correction_shown_to_old_decisions(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        read,
+        "bars_as_of",
+        lambda sql: sql.replace(
+            "ORDER BY known_at) AS version", "ORDER BY known_at DESC) AS version"
+        ).replace("ORDER BY open_time, known_at", "QUALIFY version = 1 ORDER BY open_time"),
+    )
+    result = run(study)
+    assert "close" in columns(result)
+    assert "ret_1" in columns(result)
+
+
+def test_last_revision_of_a_text(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        db,
+        "hourly_sentiment",
+        lambda sql: sql.replace(
+            "PARTITION BY source, collection, document_id ORDER BY known_at",
+            "PARTITION BY source, collection, document_id ORDER BY known_at DESC",
+        ),
+    )
+    result = run(study)
+    assert any(c.startswith("news.tone") for c in columns(result)), result.sentence()
+
+
+def test_removed_posts_left_out(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        db,
+        "hourly_sentiment",
+        lambda sql: sql.replace(
+            "    FROM document\n",
+            "    FROM document ANTI JOIN (SELECT * FROM engagement WHERE removed) AS e"
+            " USING (source, collection, document_id)\n",
+        ),
+    )
+    result = run(study)
+    assert any(c.startswith("reddit.") for c in columns(result)), result.sentence()
+
+
+def test_only_popular_posts(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        db,
+        "hourly_sentiment",
+        lambda sql: sql.replace(
+            "    FROM document\n",
+            "    FROM document SEMI JOIN (SELECT * FROM engagement WHERE likes > 100) AS e"
+            " USING (source, collection, document_id)\n",
+        ),
+    )
+    result = run(study)
+    assert any(c.startswith("reddit.") for c in columns(result)), result.sentence()
+
+
+def test_reposts_counted_from_both_sides(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        db,
+        "hourly_sentiment",
+        lambda sql: sql.replace(
+            "epoch_us(known_at) - lag(epoch_us(known_at)) OVER (",
+            "lead(epoch_us(known_at)) OVER w - epoch_us(known_at) <= $repost_window_us"
+            " OR epoch_us(known_at) - lag(epoch_us(known_at)) OVER (",
+        ).replace(
+            "    FROM first_revision\n",
+            "    FROM first_revision WINDOW w AS (PARTITION BY source, repeat_key"
+            " ORDER BY known_at, collection, document_id)\n",
+        ),
+    )
+    result = run(study)
+    assert any(".repost_share" in c for c in columns(result)), result.sentence()
+
+
+def test_metric_interpolated_across_the_cut(study: Study, monkeypatch: Patch) -> None:
+    honest = rows.as_of_values
+
+    def between(known_at: Any, values: Any, period_end: Any, decision_time: Any) -> Any:
+        _, age = honest(known_at, values, period_end, decision_time)
+        return np.interp(decision_time.astype(float), known_at.astype(float), values), age
+
+    monkeypatch.setattr(rows, "as_of_values", between)
+    result = run(study)
+    assert columns(result)[0].startswith("AdrActCnt@coinmetrics.")
+    assert "AdrActCnt@coinmetrics.age" not in columns(result)
+
+
+@pytest.mark.usefixtures("distance")
+def test_no_purge(study: Study, monkeypatch: Patch) -> None:
+    def always_known(data: Any) -> Any:
+        return np.full(len(data.cutoff), np.datetime64("1970-01-01", "us"))
+
+    monkeypatch.setattr(splits, "latest_label", always_known)
+    result = run(study)
+    assert "fold 1 train answers return_6" in columns(result)
+    # The last training row's sixth bar closes five bars after the first stopping row's cut-off.
+    ahead = look_ahead(result, "fold 1 train answers return_6")
+    assert ahead == 5 * HOUR - timedelta(minutes=2)
+    # At one bar, the answer is known at the next cut-off: in time for that decision.
+    assert "fold 1 train answers return_1" not in columns(result)
+
+
+def test_fold_edges_by_count_of_rows(study: Study, monkeypatch: Patch) -> None:
+    honest = splits.make_folds
+
+    def by_count(data: Any, lookback: int, settings: Any, before: Any = None) -> Any:
+        every = data.decisions(lookback)
+        cutoff = data.cutoff[every]
+        borders = cutoff[[len(every) // 2, 3 * len(every) // 4, -1]]
+        folds = honest(data, lookback, settings)
+        moved = [
+            replace(
+                fold,
+                test=every[(cutoff >= borders[i]) & (cutoff < borders[i + 1])],
+                test_from=borders[i],
+                test_until=borders[i + 1],
+            )
+            for i, fold in enumerate(folds)
+        ]
+        return [fold for fold in moved if before is None or fold.test_from < before]
+
+    monkeypatch.setattr(splits, "make_folds", by_count)
+    result = run(study)
+    assert "fold 1 test_from" in columns(result)
+
+
+def test_the_open_hour(study: Study, monkeypatch: Patch) -> None:
+    honest = rows.last_closed_hour
+    monkeypatch.setattr(
+        rows,
+        "last_closed_hour",
+        lambda cutoff, hours: np.minimum(honest(cutoff, hours) + 1, len(hours) - 1),
+    )
+    result = run(study, TESTED, TESTED + 5 * HOUR, TESTED + 9 * HOUR)
+    assert ".count_last" in " ".join(columns(result))
+
+
+def test_share_of_the_highest_close_of_all(study: Study, monkeypatch: Patch) -> None:
+    def share(close: Any) -> Any:
+        return close / np.nanmax(close)
+
+    leak = Feature("share_of_peak", PRICE, ("close",), 0, "share", share)
+    monkeypatch.setitem(REGISTRY, "share_of_peak", leak)
+    result = run(study)
+    assert columns(result)[0] == "share_of_peak"
+
+
+def test_hole_filled_from_behind(study: Study, monkeypatch: Patch) -> None:
+    def filled(volume: Any) -> Any:
+        import pandas as pd
+
+        return pd.Series(volume).shift(-1).where(np.isnan(volume), volume).to_numpy()
+
+    def delayed(volume: Any) -> Any:
+        return filled(np.where(np.arange(len(volume)) % 2, volume, np.nan))
+
+    leak = Feature("filled_volume", PRICE, ("volume",), 0, "units", delayed)
+    monkeypatch.setitem(REGISTRY, "filled_volume", leak)
+    result = run(study, TESTED, TESTED + HOUR)
+    assert columns(result)[0] == "filled_volume"
+
+
+def test_forecasts_standardised_over_the_tested_rows(study: Study) -> None:
+    def standardised(data: Any, inputs: Any, fold: Any, rows: Any, *, seed: int) -> dict[str, Any]:
+        raw = inputs.market[rows, 0] + seed
+        return {"return_1": (raw - raw.mean()) / raw.std()}
+
+    result = run(study, fit_predict=standardised)
+    assert columns(result) == ["fold 1 forecast return_1, network"]
+
+
+def test_an_answer_that_claims_to_be_known_at_once(study: Study, monkeypatch: Patch) -> None:
+    honest = rows.make_targets
+
+    def hasty(bars: Any, close_time: Any, *rest: Any) -> Any:
+        made = honest(bars, close_time, *rest)
+        return {key: replace(target, known_at=close_time) for key, target in made.items()}
+
+    monkeypatch.setattr(rows, "make_targets", hasty)
+    result = run(study)
+    assert {"target return_1", "target return_6"} == set(columns(result)[:2])

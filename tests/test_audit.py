@@ -1,0 +1,85 @@
+"""The audit's outcome as people and programs read it, and where it cuts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moodtape.audit import AuditResult, Offender, audit
+from moodtape.config import Config
+from moodtape.errors import DataMissing
+from moodtape.forecaster.dataset import Request
+from moodtape.storage.db import Warehouse
+from moodtape.storage.hours import HourRules
+from moodtape.testing import START, store_market, synthetic_market
+
+CUT = datetime(2025, 3, 20, 14, 2, tzinfo=UTC)
+LEAK = Offender("news.tone_6h", CUT, timedelta(minutes=90))
+
+
+def test_json_of_a_clean_audit() -> None:
+    result = AuditResult(checked=12, cuts=(CUT,))
+    assert result.clean
+    assert json.loads(result.to_json()) == {
+        "clean": True,
+        "checked": 12,
+        "cuts": ["2025-03-20T14:02:00+00:00"],
+        "offenders": [],
+    }
+    assert result.sentence() == "No look-ahead: 12 numbers compared at 1 cut."
+
+
+def test_json_of_look_ahead() -> None:
+    blind = Offender("close", CUT)
+    result = AuditResult(checked=1_200, cuts=(CUT, CUT), offenders=(LEAK, blind))
+    assert not result.clean
+    assert result.as_dict()["offenders"] == [
+        {
+            "column": "news.tone_6h",
+            "row_time": "2025-03-20T14:02:00+00:00",
+            "looked_ahead": "90min",
+        },
+        {"column": "close", "row_time": "2025-03-20T14:02:00+00:00", "looked_ahead": None},
+    ]
+    assert result.sentence() == (
+        "Look-ahead in 2 columns. First: news.tone_6h at 2025-03-20 14:02Z depends on rows"
+        " known 90min later."
+    )
+    assert str(blind) == "close at 2025-03-20 14:02Z depends on its future"
+
+
+def test_two_symbols_on_the_public_synthetic_market(tmp_path: Path) -> None:
+    config = Config.model_validate(
+        {
+            "market": {"symbols": ["BTC", "ETH"]},
+            "target": {"names": ["return"]},
+            "network": {"lookback_bars": 12},
+            "walk_forward": {"folds": 2, "min_train_rows": 60},
+        }
+    )
+    warehouse = Warehouse(tmp_path / "moodtape.duckdb")
+    market = synthetic_market(np.random.default_rng(3), 400, ("BTC", "ETH"))
+    scorer = store_market(warehouse, tmp_path / "files", market, config)
+    request = Request(("BTC", "ETH"), as_of=market.end + timedelta(days=2), scorer=scorer)
+    told: list[str] = []
+    result = audit(
+        warehouse, config, request, HourRules(), tmp_path / "work", cuts=2, progress=told.append
+    )
+    assert result.clean, result.sentence()
+    assert len(result.cuts) == 2
+    assert len(told) == 3
+    assert all(START < cut < market.end for cut in result.cuts)
+    assert list((tmp_path / "work").iterdir()) == [], "scratch files vanish"
+    again = audit(warehouse, config, request, HourRules(), tmp_path / "work", cuts=2)
+    assert again == result, "the same seed cuts at the same instants"
+
+
+def test_an_empty_warehouse(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "moodtape.duckdb")
+    request = Request(("BTC",), as_of=CUT, scorer=None)
+    with pytest.raises(DataMissing, match="There is no warehouse"):
+        audit(warehouse, Config(), request, HourRules(), tmp_path / "work")
