@@ -89,6 +89,7 @@ def run_study(
     draws = LINEAR_SHIFT_DRAWS if forecaster == LINEAR else seeds
     collected: dict[str, dict[str, list[list[Floats]]]] = {a.name: {} for a in arms}
     simple: dict[str, dict[str, list[Floats]]] = {}
+    folds = [fold for fold in folds if len(fold.test)]
     for fold in folds:
         scaled = scaled_features(dataset, fold)
         for arm in arms:
