@@ -106,6 +106,19 @@ class Warehouse:
                 return connection
 
 
+def open_in_memory(like: Warehouse, spill: Path) -> Connection:
+    """Return a session over no file, with the present schema; what does not fit goes to `spill`."""
+    import duckdb
+
+    from moodtape.storage.migrate import migrate
+
+    connection = duckdb.connect(":memory:")
+    configure(connection, like.threads, like.memory_limit)
+    connection.execute("SET temp_directory = ?", [str(spill)])
+    migrate(connection)
+    return connection
+
+
 def configure(connection: Connection, threads: int, memory_limit: str) -> None:
     """Put a session in UTC and within its means; extensions are never downloaded."""
     connection.execute("SET TimeZone = 'UTC'")
