@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,7 @@ from moodtape.forecaster.splits import Fold
 from moodtape.records import Span
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
-from moodtape.storage.perturb import Near, change_future, copy_near
+from moodtape.storage.perturb import Near, Scratch, open_scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,10 +54,9 @@ class Line:
     dataset, folds: as they are.
     """
 
-    scratch: Warehouse
+    scratch: Scratch
     config: Config
     request: Request
-    rules: HourRules
     network: FitPredict | None
     dataset: Dataset
     folds: tuple[Fold, ...]
@@ -93,14 +93,9 @@ class Line:
 
     def _other_future(self, changed_after: datetime) -> Dataset:
         """Return the dataset of a warehouse that differs in what became known later."""
-        path = self.scratch.path.with_name("future.duckdb")
-        shutil.copyfile(self.scratch.path, path)
-        future = replace(self.scratch, path=path)
         seed = child_seed(self.config.seed, "audit", changed_after.isoformat())
-        change_future(future, changed_after, seed, self.rules)
-        dataset = load_dataset(future, self.config, self.request)
-        path.unlink()
-        return dataset
+        with self.scratch.another_future(changed_after, seed):
+            return load_dataset(self.scratch, self.config, self.request)
 
     def _pairs(self, other: Dataset, folds: Mapping[int, Fold]) -> Iterator[tuple[Block, Block]]:
         """Yield each block of the line as it is, with the same of the other future."""
@@ -133,22 +128,23 @@ class Line:
         return fold_blocks(dataset, fold, test, arm, forecasters)
 
 
+@contextmanager
 def open_line(
     warehouse: Warehouse,
-    scratch: Warehouse,
     config: Config,
     request: Request,
     rules: HourRules,
     network: FitPredict | None,
-) -> Line:
-    """Copy what a study can see to a scratch warehouse, and run the line there as it is."""
+    spill: Path,
+) -> Iterator[Line]:
+    """Copy what a study can see into memory, and run the line there as it is."""
     if request.span is None or request.streams is None or request.metrics is None:
         found = load_dataset(warehouse, config, request)
         request = replace(request, span=found.span, streams=found.streams, metrics=found.metrics)
-    copy_near(warehouse, scratch, _near(config, request), rules)
-    dataset = load_dataset(scratch, config, request)
-    folds = splits.make_folds(dataset, config.network.lookback_bars, config.walk_forward)
-    return Line(scratch, config, request, rules, network, dataset, tuple(folds))
+    with open_scratch(warehouse, _near(config, request), rules, spill) as scratch:
+        dataset = load_dataset(scratch, config, request)
+        folds = splits.make_folds(dataset, config.network.lookback_bars, config.walk_forward)
+        yield Line(scratch, config, request, network, dataset, tuple(folds))
 
 
 def _near(config: Config, request: Request) -> Near:

@@ -1,6 +1,6 @@
 """The audit: nothing at or before a cut may change when everything known after it does.
 
-    1. copy       storage/perturb.py   the rows that the study can see, hours made from them
+    1. copy       storage/perturb.py   the rows that the study can see, into memory; hours made
     2. base       line.py              the study's own functions: dataset, folds, forecasts
     3. answers    cells.py             a fold uses only answers known when it is put to use
     4. future     storage/perturb.py   for every cut: change, add, delete; hours made again
@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def audit(
     Args:
         request: the study's. Span and columns that it leaves open are fixed to those found.
         rules: how texts count in their hour, as in the warehouse.
-        workdir: where scratch files may lie; they vanish with the audit.
+        workdir: where rows go that do not fit into memory; they vanish with the audit.
         cuts: instants, or how many to draw among the study's decisions, seeded by the config.
         fit_predict: the network. Its fits are dear, so it is audited on the newest fold that
             has begun by a cut; the linear forecaster on every one.
@@ -66,10 +65,11 @@ def audit(
     """
     tell = progress or (lambda _: None)
     workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="audit-", dir=workdir) as folder:
-        scratch = replace(warehouse, path=Path(folder) / "base.duckdb")
-        tell("audit: the line as it is")
-        line = open_line(warehouse, scratch, config, request, rules, fit_predict)
+    tell("audit: the line as it is")
+    with (
+        tempfile.TemporaryDirectory(prefix="audit-", dir=workdir) as spill,
+        open_line(warehouse, config, request, rules, fit_predict, Path(spill)) as line,
+    ):
         instants = _draw_cuts(line, cuts) if isinstance(cuts, int) else tuple(cuts)
         found, checked = _late_answers(line)
         for number, cut in enumerate(instants, start=1):

@@ -1,17 +1,21 @@
-"""A scratch warehouse in which the future is another one: what the audit works with.
+"""A scratch warehouse in memory, in which the future can be another one for a while.
 
-1. copy_near       the rows that a study can see, into a file of their own
-2. change_future   bars, metrics, texts, scores, kinds, reactions, coverage known after a cut
+1. open_scratch     the rows that a study can see, hours made from them
+2. another_future   bars, metrics, texts, scores, kinds, reactions and coverage known after
+                    a cut change, come and go; hours made again; all is taken back at the end
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodtape.records import MARKET_SYMBOL, Span
-from moodtape.storage.db import Warehouse, run_script
+from moodtape.storage.db import Warehouse, open_in_memory, run_script
 from moodtape.storage.hours import HourRules, mark_all_hours, refresh_hours
 
 if TYPE_CHECKING:
@@ -38,10 +42,47 @@ class Near:
     as_of: datetime
 
 
-def copy_near(source: Warehouse, target: Warehouse, near: Near, rules: HourRules) -> None:
-    """Write the rows of `near` to an empty warehouse and make its hours from them.
+@dataclass(frozen=True)
+class Scratch(Warehouse):
+    """A warehouse without a file: every session is the same one, and sees what is undone later."""
 
-    Bodies of texts stay behind: scores are copied, so nothing reads them.
+    session: Connection = field(kw_only=True)
+    rules: HourRules = field(kw_only=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give the one session."""
+        yield self.session
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give the one session; whoever needs a transaction begins it."""
+        yield self.session
+
+    @contextmanager
+    def another_future(self, cut: datetime, seed: int) -> Iterator[None]:
+        """Change, add and delete rows known after `cut` for the length of the block.
+
+        Rows known by `cut` stay as they are, and so does the open time of each series' last
+        bar. The draws follow from the seed and the rows alone.
+        """
+        parameters = {"cut": cut, "seed": seed, "market": MARKET_SYMBOL}
+        self.session.execute("BEGIN")
+        try:
+            run_script(self.session, "perturb_market", parameters)
+            run_script(self.session, "perturb_texts", parameters)
+            _make_hours(self.session, self.rules)
+            yield
+        finally:
+            self.session.execute("ROLLBACK")
+
+
+@contextmanager
+def open_scratch(source: Warehouse, near: Near, rules: HourRules, spill: Path) -> Iterator[Scratch]:
+    """Copy the rows of `near` into memory and make their hours; gone after the block.
+
+    Args:
+        spill: folder for what does not fit into the session's memory limit.
     """
     parameters = {
         "symbols": list(near.symbols),
@@ -57,26 +98,20 @@ def copy_near(source: Warehouse, target: Warehouse, near: Near, rules: HourRules
     with source.read() as connection:
         run_script(connection, "perturb_near", parameters)
         tables = {name: connection.table(f"near_{name}").to_arrow_table() for name in _TABLES}
-    with target.write() as connection:
-        for name, rows in tables.items():
-            connection.register("near", rows)
-            connection.execute(f"INSERT INTO {name} BY NAME FROM near")
-            connection.unregister("near")
-        _remake_hours(connection, rules)
+    session = open_in_memory(source, spill)
+    try:
+        for name in _TABLES:
+            session.register("near", tables.pop(name))
+            session.execute(f"INSERT INTO {name} BY NAME FROM near")
+            session.unregister("near")
+        _make_hours(session, rules)
+        yield Scratch(
+            source.path, source.threads, source.memory_limit, session=session, rules=rules
+        )
+    finally:
+        session.close()
 
 
-def change_future(warehouse: Warehouse, cut: datetime, seed: int, rules: HourRules) -> None:
-    """Change, add and delete rows known after `cut`, then remake every hour from base rows.
-
-    Rows known by `cut` stay as they are, and so does the open time of each series' last bar.
-    """
-    parameters = {"cut": cut, "seed": seed, "market": MARKET_SYMBOL}
-    with warehouse.write() as connection:
-        run_script(connection, "perturb_market", parameters)
-        run_script(connection, "perturb_texts", parameters)
-        _remake_hours(connection, rules)
-
-
-def _remake_hours(connection: Connection, rules: HourRules) -> None:
+def _make_hours(connection: Connection, rules: HourRules) -> None:
     mark_all_hours(connection)
     refresh_hours(connection, rules)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from moodtape.nlp.score import score_unscored
 from moodtape.records import Span
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
-from moodtape.storage.perturb import Near, change_future, copy_near
+from moodtape.storage.perturb import Near, Scratch, open_scratch
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -184,8 +185,22 @@ def posts(rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def scratch(study: Study, path: Path) -> Warehouse:
-    """Return a copy of the study's rows."""
+@pytest.fixture(scope="session")
+def before(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
+    """Return the study's rows as they are."""
+    with scratch(study, tmp_path_factory.mktemp("before")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def after(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
+    """Return the study's rows with another future after CUT."""
+    folder = tmp_path_factory.mktemp("after")
+    with scratch(study, folder) as made, made.another_future(CUT, 5):
+        yield made
+
+
+def scratch(study: Study, spill: Path) -> AbstractContextManager[Scratch]:
     near = Near(
         symbols=("BTC",),
         interval="1h",
@@ -195,20 +210,4 @@ def scratch(study: Study, path: Path) -> Warehouse:
         texts=Span(START, START + 1000 * HOUR),
         as_of=study.request.as_of,
     )
-    made = Warehouse(path)
-    copy_near(study.warehouse, made, near, study.rules)
-    return made
-
-
-@pytest.fixture(scope="session")
-def before(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Return the rows as they are."""
-    return scratch(study, tmp_path_factory.mktemp("before") / "base.duckdb")
-
-
-@pytest.fixture(scope="session")
-def after(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Return the rows with another future after CUT."""
-    made = scratch(study, tmp_path_factory.mktemp("after") / "future.duckdb")
-    change_future(made, CUT, 5, study.rules)
-    return made
+    return open_scratch(study.warehouse, near, study.rules, spill)

@@ -1,5 +1,6 @@
 -- The rows that a study can see, as temp tables near_bar, near_document ...: the material of
--- a scratch warehouse in which an audit changes the future.
+-- a scratch warehouse in which an audit changes the future. Words of texts stay behind: their
+-- hashes and scores come along, and nothing else reads them.
 CREATE OR REPLACE TEMP TABLE near_bar AS
 SELECT *
 FROM bar
@@ -14,7 +15,10 @@ WHERE
     AND list_contains($metrics, metric) AND known_at <= $as_of;
 
 CREATE OR REPLACE TEMP TABLE near_document AS
-SELECT * REPLACE (NULL::VARCHAR AS body)
+SELECT * REPLACE (
+    NULL::VARCHAR AS outlet, NULL::VARCHAR AS author_hash, NULL::VARCHAR AS url,
+    NULL::VARCHAR AS title, NULL::VARCHAR AS body, NULL::VARCHAR AS categories
+)
 FROM document
 SEMI JOIN (
     SELECT DISTINCT source, collection, document_id

@@ -47,7 +47,7 @@ FROM (
     FROM document
 ) AS d
 JOIN pool AS p ON p.number = draw // 100000 % (SELECT count(*) FROM pool)
-WHERE draw % 4 = 0 OR (age <= 20 AND d.known_at <= $cut);
+WHERE draw % 8 = 0 OR age <= 20;
 
 CREATE OR REPLACE TEMP TABLE added_mention AS
 SELECT m.* REPLACE (a.document_id AS document_id, a.known_at AS known_at)
@@ -61,7 +61,7 @@ DELETE FROM document
 WHERE known_at > $cut AND hash(source, collection, document_id, $seed) % 8 = 0;
 
 UPDATE document
-SET content_hash = p.content_hash, repeat_key = p.repeat_key, title = 'other words'
+SET content_hash = p.content_hash, repeat_key = p.repeat_key
 FROM pool AS p
 WHERE
     document.known_at > $cut
@@ -70,7 +70,7 @@ WHERE
     = hash(source, collection, document_id, $seed, 'words') % (SELECT count(*) FROM pool);
 
 UPDATE document
-SET content_hash = o.content_hash, repeat_key = o.repeat_key, title = 'the same words again'
+SET content_hash = o.content_hash, repeat_key = o.repeat_key
 FROM old_words AS o
 WHERE
     document.known_at > $cut AND document.source = o.source
@@ -95,7 +95,7 @@ INSERT OR IGNORE INTO document BY NAME SELECT * EXCLUDE (origin, origin_known_at
 
 INSERT OR IGNORE INTO mention BY NAME SELECT * FROM added_mention;
 
--- Reactions read after the cut, or nobody knows when, for every text.
+-- Reactions read after the cut, or nobody knows when: others, and for other texts.
 DELETE FROM engagement WHERE read_at IS NULL OR read_at > $cut;
 
 INSERT OR IGNORE INTO engagement
@@ -106,7 +106,8 @@ SELECT DISTINCT
     hash(document_id, $seed, 'reposts') % 1000 AS reposts,
     hash(document_id, $seed, 'removed') % 2 = 0 AS removed,
     $cut AS recorded_at, 'audit' AS run_id
-FROM document;
+FROM document
+WHERE hash(document_id, $seed, 'read') % 3 = 0;
 
 -- Crawls end elsewhere after the cut, or never began; new ones begin.
 CREATE OR REPLACE TEMP TABLE later_coverage AS
