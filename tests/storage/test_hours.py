@@ -25,7 +25,10 @@ NOW = datetime(2025, 6, 30, tzinfo=UTC)
 START = datetime(2025, 6, 1, tzinfo=UTC)
 RULES = HourRules()
 Row = dict[str, Any]
-HOURS = "SELECT symbol, hour(hour) AS h, n, n_stale, n_repost FROM sentiment_hourly ORDER BY sentiment_hourly.hour, symbol"
+HOURS = (
+    "SELECT symbol, hour(hour) AS h, n, n_stale, n_repost FROM sentiment_hourly AS s"
+    " ORDER BY s.hour, symbol"
+)
 
 
 def at(hours: float) -> str:
@@ -144,7 +147,8 @@ def test_engagement_and_removal_leave_hours_alone(line: Line, tmp_path: Path) ->
     other = Line(tmp_path / "other")
     other.folder.mkdir()
     other.add([row | {"likes": 10**6, "comments": 5, "removed": True} for row in plain])
-    assert other.rows("FROM sentiment_hourly") == line.rows("FROM sentiment_hourly")
+    every = "FROM sentiment_hourly ORDER BY ALL"
+    assert other.rows(every) == line.rows(every)
     assert other.rows("SELECT count(*) FROM engagement WHERE removed") == [(3,)]
 
 

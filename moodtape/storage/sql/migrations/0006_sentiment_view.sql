@@ -1,0 +1,12 @@
+COMMENT ON COLUMN sentiment.symbol IS 'The asset, or MARKET.';
+COMMENT ON COLUMN sentiment.source IS 'news, reddit or x.';
+COMMENT ON COLUMN sentiment.collection IS 'Feed set or data set.';
+COMMENT ON COLUMN sentiment.scorer IS 'The model.';
+COMMENT ON COLUMN sentiment.hour IS 'Start of the hour [hour, hour + 1h) in which the texts became known.';
+COMMENT ON COLUMN sentiment.n IS 'Texts that count: new, fresh and scored.';
+COMMENT ON COLUMN sentiment.n_stale IS 'Texts that were old when first known; in no other number.';
+COMMENT ON COLUMN sentiment.n_repost IS 'Repeats of an earlier text; in no other number.';
+COMMENT ON COLUMN sentiment.tone IS 'Mean of P(positive) - P(negative), from -1 to 1; null where n is 0.';
+COMMENT ON COLUMN sentiment.share_positive IS 'Share of texts whose likeliest tone is positive.';
+COMMENT ON COLUMN sentiment.share_negative IS 'Share of texts whose likeliest tone is negative.';
+COMMENT ON COLUMN sentiment.dispersion IS 'Standard deviation of the tone over the hour''s texts.';
