@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Steps = Callable[[int, int, str], None]
 
-SENTIMENT_SPAN = ("2025-02-01", "2025-05-25")
+SENTIMENT_SPAN = ("2025-03-15", "2025-05-25")
 ONCHAIN_SPAN = ("2023-02-16", "2023-04-21")
 LAST_BAR = "2025-05-25T00:05Z"
 """Just after the decision on the sample's newest bar."""
@@ -53,18 +54,22 @@ def run_demo(folder: Path, progress: Steps) -> DemoOutcome:
     def staged(name: str) -> Steps:
         return lambda done, total, what: progress(done, total, f"{name}: {what}")
 
-    about_texts = Question("sentiment", *map(parse_instant, SENTIMENT_SPAN))
+    about_texts = Question("sentiment", *_span(SENTIMENT_SPAN))
     sentiment = ablate(settings, about_texts, "moodtape demo", staged("study of headlines"))
-    about_chain = Question("onchain", *map(parse_instant, ONCHAIN_SPAN))
+    about_chain = Question("onchain", *_span(ONCHAIN_SPAN))
     chain_settings = load_settings(
         folder, (), {"features.groups": ["price", "calendar", "onchain"],
-                     "walk_forward.folds": 2, "walk_forward.test_fraction": 0.4}
+                     "walk_forward.folds": 3, "walk_forward.test_fraction": 0.55}
     )  # fmt: skip
     onchain = ablate(chain_settings, about_chain, "moodtape demo", staged("study of blocks"))
     training = train(settings, about_texts, "moodtape demo", staged("training"))
     progress(0, 0, "forecasting")
     forecasts = predict(settings, training["run"], parse_instant(LAST_BAR))
     return DemoOutcome(sentiment, onchain, training, forecasts, time.monotonic() - started)
+
+
+def _span(ends: tuple[str, str]) -> tuple[datetime, datetime]:
+    return parse_instant(ends[0]), parse_instant(ends[1])
 
 
 def make_project(folder: Path) -> Settings:
@@ -88,7 +93,7 @@ def import_sample(settings: Settings, progress: Steps) -> None:
         ("btc_usd_1h.parquet", bars),
         ("btc_usd_1h_2023.parquet", bars),
         ("btc_blocks_2023.parquet", blocks),
-        ("headlines_2025-05.parquet", ImportOptions("documents", source="news")),
+        ("headlines_2025-05.parquet", ImportOptions("documents", source="news", crawled=True)),
     )
     for number, (name, options) in enumerate(files):
         progress(number, len(files), f"importing {name}")

@@ -89,7 +89,7 @@ class Steps:
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total or None, description=what)
             return
-        stage = what.partition(",")[0]
+        stage = what.partition(", ")[0]
         if stage != self._stage:
             self._stage = stage
             count = f" ({done} of {total} done)" if total else ""
