@@ -183,9 +183,10 @@ def test_the_family_is_every_symbol_target_and_horizon(make_dataset: Any) -> Non
     alone = make_dataset(COUNT, names=("return",))
     study = by_hand(alone, 0.024)
     single = answer(alone, study)
-    twice = replace(alone, targets={k: alone.targets["return_1"] for k in ("return_1", "return_2")})
+    keys = ("return_1", "return_2")
+    twice = replace(alone, targets=dict.fromkeys(keys, alone.targets["return_1"]))
     arms = {
-        name: replace(a, by_key={k: a.by_key["return_1"] for k in ("return_1", "return_2")})
+        name: replace(a, by_key=dict.fromkeys(keys, a.by_key["return_1"]))
         for name, a in study.arms.items()
     }
     both = answer_all([replace(study, arms=arms)], twice, CONFIG, audit_clean=True)
