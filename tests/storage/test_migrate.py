@@ -103,7 +103,7 @@ def test_a_crash_inside_a_migration_leaves_the_file_whole(
 
 def lines_of(statement: str) -> str:
     """Return a statement with a line for each column, the key on one line."""
-    columns, key, rest = statement.partition("PRIMARY KEY")
+    columns, key, rest = statement.partition("PRIMARY KEY(")
     return columns.replace(", ", ",\n    ") + key + rest
 
 

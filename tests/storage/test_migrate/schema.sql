@@ -24,7 +24,10 @@ CREATE TABLE coverage("source" VARCHAR,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
     run_id VARCHAR NOT NULL,
     PRIMARY KEY("source", collection, covered_from, covered_until, state));
-CREATE TABLE "cursor"(collector VARCHAR PRIMARY KEY, "position" VARCHAR NOT NULL, recorded_at TIMESTAMP WITH TIME ZONE NOT NULL, run_id VARCHAR NOT NULL);
+CREATE TABLE "cursor"(collector VARCHAR PRIMARY KEY,
+    "position" VARCHAR NOT NULL,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    run_id VARCHAR NOT NULL);
 CREATE TABLE dirty_hour("source" VARCHAR,
     collection VARCHAR,
     "hour" TIMESTAMP WITH TIME ZONE,
@@ -74,7 +77,11 @@ CREATE TABLE forecast(symbol VARCHAR,
     volatility DOUBLE,
     run_id VARCHAR NOT NULL,
     PRIMARY KEY(symbol, "interval", cutoff, horizon_bars, model_run));
-CREATE TABLE instrument(symbol VARCHAR PRIMARY KEY, "class" VARCHAR NOT NULL, calendar VARCHAR NOT NULL, recorded_at TIMESTAMP WITH TIME ZONE NOT NULL, run_id VARCHAR NOT NULL);
+CREATE TABLE instrument(symbol VARCHAR PRIMARY KEY,
+    "class" VARCHAR NOT NULL,
+    calendar VARCHAR NOT NULL,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    run_id VARCHAR NOT NULL);
 CREATE TABLE kind(content_hash VARCHAR,
     classifier VARCHAR,
     kind VARCHAR NOT NULL,
@@ -91,7 +98,8 @@ CREATE TABLE mention("source" VARCHAR,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
     run_id VARCHAR NOT NULL,
     PRIMARY KEY("source", collection, document_id, known_at, symbol));
-CREATE TABLE meta("name" VARCHAR PRIMARY KEY, "value" VARCHAR NOT NULL);
+CREATE TABLE meta("name" VARCHAR PRIMARY KEY,
+    "value" VARCHAR NOT NULL);
 CREATE TABLE metric(provider VARCHAR,
     symbol VARCHAR,
     metric VARCHAR,
@@ -104,7 +112,9 @@ CREATE TABLE metric(provider VARCHAR,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
     run_id VARCHAR NOT NULL,
     PRIMARY KEY(provider, symbol, metric, period_end, known_at));
-CREATE TABLE migration("name" VARCHAR PRIMARY KEY, checksum VARCHAR NOT NULL, applied_at TIMESTAMP WITH TIME ZONE NOT NULL);
+CREATE TABLE migration("name" VARCHAR PRIMARY KEY,
+    checksum VARCHAR NOT NULL,
+    applied_at TIMESTAMP WITH TIME ZONE NOT NULL);
 CREATE TABLE quarantine(run_id VARCHAR NOT NULL,
     "source" VARCHAR,
     place VARCHAR,
@@ -112,7 +122,14 @@ CREATE TABLE quarantine(run_id VARCHAR NOT NULL,
     payload VARCHAR,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
     PRIMARY KEY("source", place, reason, payload));
-CREATE TABLE run(run_id VARCHAR PRIMARY KEY, command VARCHAR NOT NULL, arguments JSON NOT NULL, "version" VARCHAR NOT NULL, started_at TIMESTAMP WITH TIME ZONE NOT NULL, finished_at TIMESTAMP WITH TIME ZONE, status VARCHAR NOT NULL, counts JSON);
+CREATE TABLE run(run_id VARCHAR PRIMARY KEY,
+    command VARCHAR NOT NULL,
+    arguments JSON NOT NULL,
+    "version" VARCHAR NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    status VARCHAR NOT NULL,
+    counts JSON);
 CREATE TABLE score(content_hash VARCHAR,
     scorer VARCHAR,
     p_negative INTEGER NOT NULL,
@@ -121,8 +138,16 @@ CREATE TABLE score(content_hash VARCHAR,
     scored_at TIMESTAMP WITH TIME ZONE NOT NULL,
     run_id VARCHAR NOT NULL,
     PRIMARY KEY(content_hash, scorer));
-CREATE TABLE scored_text(content_hash VARCHAR PRIMARY KEY, text_version VARCHAR NOT NULL, "text" VARCHAR NOT NULL, recorded_at TIMESTAMP WITH TIME ZONE NOT NULL, run_id VARCHAR NOT NULL);
-CREATE TABLE scorer(scorer VARCHAR PRIMARY KEY, "name" VARCHAR NOT NULL, revision VARCHAR NOT NULL, trained_until TIMESTAMP WITH TIME ZONE, recorded_at TIMESTAMP WITH TIME ZONE NOT NULL);
+CREATE TABLE scored_text(content_hash VARCHAR PRIMARY KEY,
+    text_version VARCHAR NOT NULL,
+    "text" VARCHAR NOT NULL,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    run_id VARCHAR NOT NULL);
+CREATE TABLE scorer(scorer VARCHAR PRIMARY KEY,
+    "name" VARCHAR NOT NULL,
+    revision VARCHAR NOT NULL,
+    trained_until TIMESTAMP WITH TIME ZONE,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL);
 CREATE VIEW sentiment AS SELECT symbol,
     "source",
     collection,
@@ -166,4 +191,14 @@ CREATE TABLE tombstone("source" VARCHAR,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
     run_id VARCHAR NOT NULL,
     PRIMARY KEY("source", collection, document_id));
-CREATE TABLE trial(trial_id VARCHAR PRIMARY KEY, config_hash VARCHAR NOT NULL, symbol VARCHAR NOT NULL, "target" VARCHAR NOT NULL, horizon_bars INTEGER NOT NULL, forecaster VARCHAR NOT NULL, test_from TIMESTAMP WITH TIME ZONE NOT NULL, test_until TIMESTAMP WITH TIME ZONE NOT NULL, verdict VARCHAR NOT NULL, recorded_at TIMESTAMP WITH TIME ZONE NOT NULL, run_id VARCHAR NOT NULL);
+CREATE TABLE trial(trial_id VARCHAR PRIMARY KEY,
+    config_hash VARCHAR NOT NULL,
+    symbol VARCHAR NOT NULL,
+    "target" VARCHAR NOT NULL,
+    horizon_bars INTEGER NOT NULL,
+    forecaster VARCHAR NOT NULL,
+    test_from TIMESTAMP WITH TIME ZONE NOT NULL,
+    test_until TIMESTAMP WITH TIME ZONE NOT NULL,
+    verdict VARCHAR NOT NULL,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    run_id VARCHAR NOT NULL);
