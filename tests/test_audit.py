@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from moodtape.audit import AuditResult, Offender, audit
+from moodtape.calendars import get_calendar
 from moodtape.config import Config
 from moodtape.errors import DataMissing
 from moodtape.forecaster.dataset import Request
+from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
 from moodtape.testing import START, store_market, synthetic_market
@@ -76,6 +79,36 @@ def test_two_symbols_on_the_public_synthetic_market(tmp_path: Path) -> None:
     assert list((tmp_path / "work").iterdir()) == [], "scratch files vanish"
     again = audit(warehouse, config, request, HourRules(), tmp_path / "work", cuts=2)
     assert again == result, "the same seed cuts at the same instants"
+
+
+def test_daily_bars_of_an_exchange_without_texts(tmp_path: Path) -> None:
+    config = Config.model_validate(
+        {
+            "market": {"symbols": ["SPY"], "interval": "1d", "calendar": "XNYS"},
+            "target": {"names": ["return"]},
+            "network": {"lookback_bars": 12},
+            "walk_forward": {"folds": 2, "min_train_rows": 60, "embargo_bars": 2},
+        }
+    )
+    sessions = get_calendar("XNYS").expected_opens(
+        datetime(2022, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)
+    )
+    rng = np.random.default_rng(4)
+    close = 400 * np.exp(np.cumsum(rng.standard_normal(len(sessions)) * 0.01))
+    table = pd.DataFrame({"date": sessions, "close": close, "volume": 1e6})
+    table["date"] = table["date"].dt.tz_localize("UTC")
+    table["open"] = table["close"].shift(1, fill_value=400.0)
+    table["high"] = table[["open", "close"]].max(axis=1) * 1.004
+    table["low"] = table[["open", "close"]].min(axis=1) / 1.004
+    table.to_parquet(tmp_path / "spy.parquet", index=False)
+    warehouse = Warehouse(tmp_path / "moodtape.duckdb")
+    said = ImportOptions("bars", symbol="SPY", interval="1d", venue="arca", quote="USD")
+    now = datetime(2024, 2, 1, tzinfo=UTC)
+    import_file(warehouse, tmp_path / "s", tmp_path / "spy.parquet", said, config, "import", now)
+    request = Request(("SPY",), as_of=now, scorer=None)
+    result = audit(warehouse, config, request, HourRules(), tmp_path / "work", cuts=3)
+    assert result.clean, result.sentence()
+    assert len(result.cuts) == 3
 
 
 def test_an_empty_warehouse(tmp_path: Path) -> None:

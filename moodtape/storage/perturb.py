@@ -21,7 +21,8 @@ from moodtape.storage.hours import HourRules, mark_all_hours, refresh_hours
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-_TABLES = ("bar", "metric", "document", "mention", "engagement", "score", "kind", "coverage")
+TABLES = ("bar", "metric", "document", "mention", "engagement", "score", "kind", "coverage")
+"""What a study is made of; hours are made from these."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,10 @@ def open_scratch(source: Warehouse, near: Near, rules: HourRules, spill: Path) -
     }
     with source.read() as connection:
         run_script(connection, "perturb_near", parameters)
-        tables = {name: connection.table(f"near_{name}").to_arrow_table() for name in _TABLES}
+        tables = {name: connection.table(f"near_{name}").to_arrow_table() for name in TABLES}
     session = open_in_memory(source, spill)
     try:
-        for name in _TABLES:
+        for name in TABLES:
             session.register("near", tables.pop(name))
             session.execute(f"INSERT INTO {name} BY NAME FROM near")
             session.unregister("near")

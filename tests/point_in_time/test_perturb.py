@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from moodtape.forecaster.dataset import Dataset, load_dataset
+from moodtape.storage import perturb
 from moodtape.storage.db import Warehouse
 from moodtape.storage.perturb import Scratch
 
@@ -146,3 +147,16 @@ def test_draws_follow_from_the_seed_and_all_is_taken_back(before: Scratch, after
         assert not table(before, "bar").equals(table(after, "bar"))
     for name in names:
         pd.testing.assert_frame_equal(stored[name], table(before, name), obj=name)
+
+
+def test_no_table_is_forgotten(before: Scratch) -> None:
+    """A new table is an input, and then the audit must change its future; or it is listed here."""
+    no_input = {
+        *("migration", "meta", "run", "cursor", "quarantine", "tombstone", "trial", "forecast"),
+        *("instrument", "scorer", "scored_text", "dirty_hour", "sentiment_hourly"),
+    }
+    with before.read() as connection:
+        tables = connection.sql(
+            "SELECT table_name FROM duckdb_tables() WHERE NOT temporary"
+        ).fetchall()
+    assert {name for (name,) in tables} == no_input | set(perturb.TABLES)
