@@ -166,7 +166,7 @@ def _parquet_chunks(path: Path, size: int, tick: Progress) -> Iterator[Chunk]:
                 lines = range(place, place + batch.num_rows)
                 place += batch.num_rows
                 yield _typed_chunk(batch, lines)
-                tick(int(size * place / max(file.metadata.num_rows, 1)), size)
+                tick(size * (place - 1) // max(file.metadata.num_rows, 1), size)
     except (pa.ArrowException, OSError) as exc:
         first_line = str(exc).splitlines()[0]
         raise UnreadableFile(

@@ -6,6 +6,7 @@ takes the staged rows into the warehouse.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -123,6 +124,7 @@ def stage_bars(job: Job) -> tuple[Merger, list[str]]:
         stage.append("bar", good)
         job.quarantine(rejected)
     notes = [_about_bars(context, columns), *_unused(names, columns)]
+    notes += _outvoted(symbol, columns)
     if context.symbol and "symbol" not in columns and context.symbol not in aliases.symbols:
         notes.append(
             f"{context.symbol} is in no alias table: only texts that declare it will reach it"
@@ -144,11 +146,13 @@ def stage_metrics(job: Job) -> tuple[Merger, list[str]]:
     names = list(job.first.table.columns)
     columns = find_columns(names, METRIC_NAMES, ["time"], mapping, path)
     hints = read_file_name(path, aliases.symbols)
+    is_long = "metric" in columns and "value" in columns
+    stated = job.first.table[columns["metric"]].unique() if is_long else names
     provider = metrics.choose_provider(
         options.provider,
         options.lag,
         options.label,
-        names,
+        list(stated),
         hints.venue,
         config.imports.metric_lag,
     )
@@ -161,11 +165,11 @@ def stage_metrics(job: Job) -> tuple[Merger, list[str]]:
             symbol = "MARKET"
             notes.append("no symbol was named: these values reach every symbol")
         notes.append(f"symbol {symbol}")
+    notes += _outvoted(symbol, columns)
     context = metrics.MetricContext(
         symbol, provider, aliases.symbols, options.only, options.assume_utc
     )
     context = metrics.settle_period(context, job.first.table, columns, path)
-    is_long = "metric" in columns and "value" in columns
     values = []
     if not is_long:
         values = metrics.value_columns(job.first.table, columns, options.only, path)
@@ -196,6 +200,8 @@ def stage_documents(job: Job) -> tuple[Merger, list[str]]:
             f"{path} has no column of text. It has: {', '.join(names)}."
             " Say which one it is: --map title=COLUMN"
         )
+    for part in re.split(r"[|;,]", options.symbol or "BTC"):
+        _asset(part, aliases.symbols)
     context = documents.DocumentContext(
         source=_source(options.source),
         collection=options.collection or path.name.split(".")[0],
@@ -212,7 +218,7 @@ def stage_documents(job: Job) -> tuple[Merger, list[str]]:
         documents.stage_records(stage, records)
         job.quarantine(rejected)
         assumed += sum(r["assumed"] for r in records)
-    notes = _unused(names, columns)
+    notes = [*_unused(names, columns), *_outvoted(options.symbol, columns)]
     if assumed:
         notes.append(f"{assumed} texts have no collection time: publication plus a delay is used")
     if not options.crawled:
@@ -229,6 +235,13 @@ def _unused(names: Iterable[str], columns: Mapping[str, str]) -> list[str]:
     """Return a note about the file's columns that nothing is read from, if there are any."""
     left = [name for name in names if name not in columns.values()]
     return [f"columns not read: {', '.join(left)}"] if left else []
+
+
+def _outvoted(symbol: str | None, columns: Mapping[str, str]) -> list[str]:
+    """Return a note where the user names a symbol and the file names its own."""
+    if symbol is None or "symbol" not in columns:
+        return []
+    return [f"column {columns['symbol']} names the symbols; {symbol} only where it is empty"]
 
 
 def _mapping(options: ImportOptions, config: Config, names: Mapping[str, Any]) -> dict[str, str]:

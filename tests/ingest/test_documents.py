@@ -187,6 +187,8 @@ def test_the_user_may_declare_the_symbol_of_a_whole_file(bring: Any) -> None:
     bring("documents", "n.jsonl", jsonl(news(1), news(2, ticker="MSFT")), symbol="TSLA")
     sql = "SELECT document_id, symbol, how FROM mention ORDER BY 1"
     assert bring.rows(sql) == [("n1", "TSLA", "declared"), ("n2", "MSFT", "declared")]
+    with pytest.raises(UsageError, match=r"'no symbol' cannot name an asset\. Write it like BTC"):
+        bring("documents", "n.jsonl", symbol="TSLA,no symbol")
 
 
 def test_the_publisher_in_a_source_column_becomes_the_outlet(bring: Any) -> None:

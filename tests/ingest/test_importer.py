@@ -180,7 +180,11 @@ def test_several_files_of_one_run_are_counted_together(bring: Any) -> None:
     ((command, status, counts),) = bring.rows("SELECT command, status, counts FROM run")
     assert (command, status) == ("import documents", "done")
     assert json.loads(counts) == {
-        "new": 10, "known": 0, "corrected": 0, "quarantined": 1, "duplicate_in_file": 0,
+        "new": 10,
+        "known": 0,
+        "corrected": 0,
+        "quarantined": 1,
+        "duplicate_in_file": 0,
         "reasons": {"has 1 columns, the header 3": 1},
     }
 

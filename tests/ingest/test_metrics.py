@@ -139,6 +139,16 @@ def test_a_long_table_of_many_symbols(bring: Any) -> None:
     ]
 
 
+def test_a_long_table_tells_its_provider_by_the_names_in_it(bring: Any) -> None:
+    text = "date,asset,metric,value\n2021-01-01,btc,AdrActCnt,1\n2021-01-02,btc,AdrActCnt,2\n"
+    result = bring("metrics", "long.csv", text, symbol="ETH")
+    assert result.notes == (
+        "provider coinmetrics, time is the start of the period",
+        "column asset names the symbols; ETH only where it is empty",
+    )
+    assert bring.texts("SELECT min(known_at) FROM metric") == [("2021-01-02 12:00:00+00:00",)]
+
+
 def test_a_bad_row_of_a_wide_table_counts_once_and_a_bad_cell_alone(bring: Any) -> None:
     text = (
         "date,a,b\n2025-05-01,1,2\n2025-05-02,x,4\nsoon,5,6\n2099-01-01,7,8\n2025-05-03,,10\n"

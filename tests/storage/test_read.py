@@ -126,6 +126,8 @@ def test_a_metric_is_known_on_its_stamp_and_old_news_displaces_nothing(connectio
     add_metric(connection, 2, 21, known=70)  # day 2 restated
     add_metric(connection, 1, 5, known=30, symbol="ETH")
     add_metric(connection, 1, 40, known=25, symbol="MARKET", name="fear_greed")
+    add_metric(connection, 1, 7, known=25, name="FeeTotNtv")
+    add_metric(connection, 1, 8, known=25, symbol="MARKET", name="FeeTotNtv")
 
     def seen(as_of: float, *names: str) -> list[tuple[str, float]]:
         table = read.metric_versions(connection, "BTC", names, hour(as_of))
@@ -136,6 +138,7 @@ def test_a_metric_is_known_on_its_stamp_and_old_news_displaces_nothing(connectio
     assert seen(65, "TxCnt") == [("TxCnt", 10), ("TxCnt", 20)]
     assert seen(70, "TxCnt") == [("TxCnt", 10), ("TxCnt", 20), ("TxCnt", 21)]
     assert seen(70, "fear_greed", "HashRate") == [("fear_greed", 40)], "the market's reach BTC"
+    assert seen(70, "FeeTotNtv")[-1] == ("FeeTotNtv", 7), "its own value is the last word"
 
 
 def test_an_hour_is_read_when_it_is_over_and_its_kinds_are_one(connection: Any) -> None:
