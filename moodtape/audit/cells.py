@@ -68,6 +68,11 @@ class Change:
     row: int
     row_time: np.datetime64
 
+    @property
+    def key(self) -> str:
+        """Return the column; of a fold's scaled ones, the fold: one tells as much as all."""
+        return self.column.partition(" scaled ")[0] if self.stage is Stage.SCALED else self.column
+
 
 def changes(base: Block, other: Block, cut: np.datetime64) -> tuple[list[Change], int]:
     """Return what differs, bit for bit, among the numbers fixed by `cut`, and how many there are.

@@ -80,8 +80,6 @@ class Line:
         for base, changed in self._pairs(other, folds):
             here, count = changes(base, changed, cut)
             checked += count
-            if base.stage is Stage.SCALED:  # one of them tells as much as all of a fold
-                here = sorted(here, key=lambda change: change.row_time)[:1]
             found += here
         if last >= Stage.FOLDS:
             found += [

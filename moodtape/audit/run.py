@@ -76,10 +76,13 @@ def audit(
             tell(f"audit: another future after {iso(cut)} ({number} of {len(instants)})")
             changed, count = line.compare(cut, cut)
             checked += count
-            new = [change for change in changed if change.column not in found]
+            new: dict[str, Change] = {}
+            for change in sorted(changed, key=lambda change: (change.stage, change.row_time)):
+                if change.key not in found:
+                    new.setdefault(change.key, change)
             if new:
-                tell(f"audit: how far ahead did {new[0].column} look?")
-                found |= _measured(line, cut, new)
+                tell(f"audit: how far ahead did {next(iter(new))} look?")
+                found |= _measured(line, cut, list(new.values()))
     ordered = sorted(found.values(), key=lambda item: (item[0], item[1].row_time))
     return AuditResult(checked, instants, tuple(offender for _, offender in ordered))
 
@@ -112,7 +115,7 @@ def _late_answers(line: Line) -> tuple[Found, int]:
         checked += count
         for change, known_at in late:
             ahead = (known_at - change.row_time).astype("timedelta64[us]").item()
-            found[change.column] = (change.stage, _offender(line, change, ahead))
+            found[change.key] = (change.stage, _offender(line, change, ahead))
     return found, checked
 
 
@@ -121,8 +124,11 @@ def _measured(line: Line, cut: datetime, new: Sequence[Change]) -> Found:
 
     The cuts home in on the first offender, by equal ratios; the others get what these cuts
     happen to show of them.
+
+    Args:
+        new: in the order of the line.
     """
-    first = min(new, key=lambda change: (change.stage, change.row_time))
+    first = new[0]
     seen = dict.fromkeys((change.column for change in new), cut)
     low = SHORTEST_LOOK
     high = from_datetime64(line.dataset.cutoff.max()) - cut
@@ -135,7 +141,7 @@ def _measured(line: Line, cut: datetime, new: Sequence[Change]) -> Found:
                 seen[change.column] = max(seen[change.column], cut + middle)
         low, high = (middle, high) if seen[first.column] == cut + middle else (low, middle)
     return {
-        change.column: (
+        change.key: (
             change.stage,
             _offender(line, change, seen[change.column] - from_datetime64(change.row_time)),
         )

@@ -100,6 +100,7 @@ def test_metric_on_its_own_day(study: Study, monkeypatch: Patch) -> None:
     assert look_ahead(result, "AdrActCnt@coinmetrics.level") > timedelta(hours=14)
 
 
+@pytest.mark.usefixtures("distance")
 def test_scaling_over_all_rows(study: Study, monkeypatch: Patch) -> None:
     honest = Scaler.fit
 
@@ -111,6 +112,9 @@ def test_scaling_over_all_rows(study: Study, monkeypatch: Patch) -> None:
     assert columns(result)[0].startswith("fold 1 scaled ")
     assert "fold 1 forecast return_1, linear" in columns(result)
     assert not {c for c in columns(result) if not c.startswith("fold ")}
+    # The first row of all is scaled by the last ones: 600 hours of bars, 20 days of study.
+    ahead = look_ahead(result, columns(result)[0])
+    assert timedelta(days=19) < ahead <= timedelta(hours=600)
 
 
 @pytest.mark.usefixtures("distance")
