@@ -25,9 +25,10 @@ from moodtape.config import Config
 from moodtape.forecaster import splits
 from moodtape.forecaster.ablation import LINEAR, NETWORK, FitPredict
 from moodtape.forecaster.arms import Arm, Inputs
-from moodtape.forecaster.dataset import LONGEST_WEEKS, Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
 from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.rows import LONGEST_WEEKS
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.splits import Fold
 from moodtape.records import Span

@@ -27,7 +27,6 @@ from moodtape.clock import (
 from moodtape.config import Config
 from moodtape.errors import ConfigError, DataMissing
 from moodtape.forecaster.features.base import ONCHAIN, PRICE, SENTIMENT, Column
-from moodtape.forecaster.rows import LONGEST_WEEKS as LONGEST_WEEKS
 from moodtape.forecaster.rows import Block, RowMaker, Texts, reach_of
 from moodtape.forecaster.target import Target
 from moodtape.records import MARKET_SYMBOL, Span
