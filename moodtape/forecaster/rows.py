@@ -126,6 +126,8 @@ class RowMaker:
             self.config.target.names,
             self.config.target.horizons,
             self.config.target.volatility_floor_bps,
+            (decision_time >= to_datetime64(self.span.since))
+            & (decision_time < to_datetime64(self.span.until)),
         )
         return Block(
             grid,

@@ -54,6 +54,7 @@ def make_targets(
     names: tuple[str, ...],
     horizons: tuple[int, ...],
     floor_bps: float,
+    decides: NDArray[np.bool_] | None = None,
 ) -> dict[str, Target]:
     """Return every target of a symbol over its grid of bars (NaN where a bar is missing).
 
@@ -61,21 +62,26 @@ def make_targets(
         bars: `open, high, low, close`, shape (T,).
         close_time: when each bar closes, shape (T,).
         floor_bps: volatility below this many basis points counts as this much.
+        decides: rows whose left-out answers are counted, shape (T,); all by default.
     """
     made = {}
+    counted = np.ones(len(close_time), dtype=bool) if decides is None else decides
     for horizon in horizons:
         whole = _all_present(bars["close"], horizon)
         known_at = _ahead_times(close_time, horizon)
-        change = np.where(whole, _ahead(np.log(bars["close"]), horizon) - np.log(bars["close"]), np.nan)
+        change = np.where(
+            whole, _ahead(np.log(bars["close"]), horizon) - np.log(bars["close"]), np.nan
+        )
         if "return" in names:
             made[f"return_{horizon}"] = Target("return", horizon, change, known_at)
         if "direction" in names:
             up = np.where(np.isnan(change) | (change == 0), np.nan, (change > 0).astype(float))
-            zeros = int(np.sum(change == 0))
+            zeros = int(np.sum(counted & (change == 0)))
             made[f"direction_{horizon}"] = Target("direction", horizon, up, known_at, zeros)
         if "volatility" in names:
-            volatility, floored = _log_volatility(bars, horizon, floor_bps)
-            volatility = np.where(whole, volatility, np.nan)
+            variance, floor = _variance_ahead(bars, horizon), (floor_bps * BASIS_POINT) ** 2
+            volatility = np.where(whole, 0.5 * np.log(np.maximum(variance, floor)), np.nan)
+            floored = int(np.sum(counted & whole & (variance < floor)))
             made[f"volatility_{horizon}"] = Target(
                 "volatility", horizon, volatility, known_at, floored
             )
@@ -92,15 +98,11 @@ def trailing_variance(close: Floats) -> Floats:
     return np.maximum(mean, BASIS_POINT**2)
 
 
-def _log_volatility(
-    bars: dict[str, Floats], horizon: int, floor_bps: float
-) -> tuple[Floats, int]:
+def _variance_ahead(bars: dict[str, Floats], horizon: int) -> Floats:
+    """Return the mean Garman-Klass variance of the `horizon` bars after each row. (T,)"""
     variance = garman_klass(bars["open"], bars["high"], bars["low"], bars["close"])
-    ahead = np.mean([_ahead(variance, k) for k in range(1, horizon + 1)], axis=0)
-    floor = (floor_bps * BASIS_POINT) ** 2
-    floored = int(np.sum(ahead < floor))
-    with np.errstate(invalid="ignore"):
-        return 0.5 * np.log(np.maximum(ahead, floor)) + 0 * ahead, floored
+    ahead = [_ahead(variance, k) for k in range(1, horizon + 1)]
+    return np.asarray(np.mean(ahead, axis=0))
 
 
 def _ahead(x: Floats, steps: int) -> Floats:

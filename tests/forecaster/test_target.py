@@ -36,6 +36,12 @@ def test_a_return_of_exactly_zero_leaves_the_direction_and_is_counted() -> None:
     assert target.left_out == 1
 
 
+def test_only_rows_that_decide_are_counted() -> None:
+    decides = np.array([False, True, True])
+    made = make_targets(bars_of([100, 100, 100]), hours(3), NAMES, (1,), 900.0, decides)
+    assert (made["direction_1"].left_out, made["volatility_1"].left_out) == (1, 1)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_answer_that_spans_a_gap_is_missing(name: str) -> None:
     bars = bars_of([100, 101, 102, NAN, 104, 105, 106])
