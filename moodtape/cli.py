@@ -7,6 +7,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from moodtape import __version__
 from moodtape.commands import demo, files, show, study
@@ -69,19 +70,17 @@ def main() -> None:
 
 def _explained(error: Exception) -> int:
     """Print an error as one line and return its exit code."""
-    import click
-
     if os.environ.get("MOODTAPE_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, click.exceptions.Exit):
+    if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, click.exceptions.Abort):
+    if isinstance(error, typer.Abort):
         return 130
-    if isinstance(error, click.ClickException):
-        error.show()
-        return error.exit_code
+    if isinstance(error, TyperException) and hasattr(error, "show"):
+        error.show()  # wrong usage: typer knows how to say it
+        return int(getattr(error, "exit_code", 2))
     if isinstance(error, MoodtapeError):
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from moodtape.storage.db import Warehouse
 
 HEAVY = {
     *("tensorflow", "keras", "torch", "transformers", "pandas", "numpy", "duckdb"),
@@ -37,3 +40,18 @@ def test_settings_clock_and_warehouse_load_nothing_heavy() -> None:
 @pytest.mark.parametrize("library", ["pandas", "duckdb"])
 def test_the_check_itself_sees_a_heavy_library(library: str) -> None:
     assert library in heavy_modules_after(f"import {library}")
+
+
+def test_help_and_status_load_nothing_heavy(tmp_path: Path) -> None:
+    def moodtape(*arguments: str) -> str:
+        return (
+            f"import sys; sys.argv = ['moodtape', *{arguments!r}]\n"
+            "from moodtape.cli import main\n"
+            "try: main()\nexcept SystemExit as end: assert end.code == 0, end.code"
+        )
+
+    assert heavy_modules_after(moodtape("--help")) == set()
+    with Warehouse(tmp_path / "moodtape.duckdb").write():
+        pass
+    used = heavy_modules_after(moodtape("status", "--project", str(tmp_path)))
+    assert used == {"duckdb"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from moodtape.records import Span
@@ -10,6 +11,8 @@ from moodtape.storage.db import query
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
+
+    from moodtape.storage.read import Series
 
 
 def _rows(connection: Connection, sql: str, parameters: Any = None) -> list[dict[str, Any]]:
@@ -62,6 +65,17 @@ def metric_span(connection: Connection, symbols: Sequence[str]) -> Span | None:
         [[*symbols, "MARKET"]],
     ).fetchall()
     return Span(*rows[0]) if rows[0][0] is not None else None
+
+
+def last_close(connection: Connection, series: Series, as_of: datetime) -> datetime | None:
+    """Return when the newest bar known by then closed; None without one."""
+    rows = connection.execute(
+        "SELECT max(close_time) FROM bar WHERE symbol = ? AND venue = ? AND quote = ?"
+        ' AND "interval" = ? AND known_at <= ?',
+        [series.symbol, series.venue, series.quote, series.interval, as_of],
+    ).fetchall()
+    found: datetime | None = rows[0][0]
+    return found
 
 
 def status(connection: Connection) -> dict[str, list[dict[str, Any]]]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moodtape.clock import DecisionClock, format_duration, iso, parse_duration, to_datetime64
+from moodtape.clock import DecisionClock, iso, parse_duration, to_datetime64
 from moodtape.config import Config
 from moodtape.errors import DataStale, UsageError
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.served import Served, forecast_rows
 from moodtape.nlp.registry import load_scorer, scorer_id
 from moodtape.records import Span
-from moodtape.storage import read
+from moodtape.storage import read, summary
 from moodtape.storage.db import Warehouse
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
 
 STALE_BARS = 3
 """A newest bar older than this many bars at the moment of asking is too old to forecast from."""
@@ -42,6 +45,7 @@ def forecast_newest(
     scorer = _same_scorer(config, served)
     reach = timedelta(hours=24 * 14)
     with warehouse.read() as connection:
+        _require_fresh(connection, config, served, as_of)
         if scorer is not None:
             span = Span(as_of - reach, as_of)
             read.require_scored(connection, scorer, config.sentiment.sources, span)
@@ -52,13 +56,35 @@ def forecast_newest(
     )  # fmt: skip
     dataset = load_dataset(warehouse, config, request)
     clock = DecisionClock(timedelta(seconds=config.clock.decision_delay_s))
-    rows = [_newest_row(dataset, s, served, as_of, config) for s in range(len(served.symbols))]
+    rows = [_newest_row(dataset, s, served, as_of) for s in range(len(served.symbols))]
     forecasts = forecast_rows(folder, served, dataset, np.array(rows, dtype=np.int64))
     for item in forecasts:
         item["late"] = as_of > clock.decision_time(item["cutoff"]) + timedelta(
             seconds=config.clock.late_after_s
         )
     return forecasts
+
+
+def _require_fresh(connection: Connection, config: Config, served: Served, as_of: datetime) -> None:
+    """Make sure that every symbol has a bar that is new enough to forecast from.
+
+    Raises:
+        DataStale: one has not, with how far its bars reach.
+    """
+    market = config.market
+    interval = parse_duration(served.interval)
+    for symbol in served.symbols:
+        series = read.choose_series(
+            connection, symbol, served.interval, market.venue.get(symbol), market.quote.get(symbol)
+        )
+        last = summary.last_close(connection, series, as_of)
+        if last is None or last < as_of - STALE_BARS * interval - _weekend(config):
+            reach = "there is none" if last is None else f"the newest closed at {iso(last)}"
+            raise DataStale(
+                f"No {served.interval} bar of {symbol} is new enough at {iso(as_of)}: {reach}."
+                f" Run: moodtape import bars FILE --symbol {symbol}, or ask for a time that has"
+                f" bars: moodtape predict --as-of {(last or as_of):%Y-%m-%dT%H:%MZ}"
+            )
 
 
 def _same_scorer(config: Config, served: Served) -> str | None:
@@ -79,13 +105,11 @@ def _weekend(config: Config) -> timedelta:
     return timedelta(0) if config.market.calendar == "24/7" else timedelta(days=5)
 
 
-def _newest_row(
-    dataset: Dataset, symbol: int, served: Served, as_of: datetime, config: Config
-) -> int:
+def _newest_row(dataset: Dataset, symbol: int, served: Served, as_of: datetime) -> int:
     """Return the row of the newest bar whose decision time has come.
 
     Raises:
-        DataStale: it is too old, or the bars before it have a hole.
+        DataStale: there is none, or the bars before it have a hole.
     """
     name = dataset.symbols[symbol]
     usable = (
@@ -93,16 +117,9 @@ def _newest_row(
         & ~np.isnan(dataset.close)
         & (dataset.decision_time <= to_datetime64(as_of))
     )
-    interval = parse_duration(served.interval)
-    oldest = as_of - STALE_BARS * interval - _weekend(config)
-    rows = np.flatnonzero(usable & (dataset.cutoff >= to_datetime64(oldest)))
+    rows = np.flatnonzero(usable)
     if not len(rows):
-        raise DataStale(
-            f"The newest {served.interval} bar of {name} is more than"
-            f" {format_duration(STALE_BARS * interval)} older than {iso(as_of)}."
-            f" Run: moodtape import bars FILE --symbol {name},"
-            " or say a time that has bars: moodtape predict --as-of 2025-05-24"
-        )
+        raise DataStale(f"No decision on a bar of {name} has come by {iso(as_of)}. Wait a little.")
     row = int(rows[-1])
     if dataset.run_length[row] < served.lookback_bars or np.isnan(dataset.trailing_variance[row]):
         raise DataStale(

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+import moodtape
+
+
+def contents(project: Path) -> dict[str, list[Any]]:
+    """Return every row of the warehouse, without the ledgers of runs."""
+    with duckdb.connect(str(project / "moodtape.duckdb"), read_only=True) as connection:
+        tables = [
+            row[0]
+            for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        ]
+        return {
+            table: sorted(map(repr, connection.execute(f"SELECT * FROM {table}").fetchall()))
+            for table in tables
+            if table not in ("run", "trial")
+        }
+
+
+def test_help_names_every_verb(run: Callable[..., Any]) -> None:
+    done = run("--help")
+    assert done.code == 0
+    for verb in ("import", "score", "train", "evaluate", "ablate", "predict", "audit", "demo"):
+        assert f"\n  {verb} " in done.out, verb
+    assert run("--version").out.strip() == f"moodtape {moodtape.__version__}"
+
+
+def test_a_wrong_verb_is_named(run: Callable[..., Any]) -> None:
+    done = run("scroe")
+    assert done.code == 2
+    assert "scroe" in done.err
+
+
+def test_init_makes_a_project_once(tmp_path: Path, run: Callable[..., Any]) -> None:
+    folder = tmp_path / "mine"
+    done = run("init", folder, "--symbol", "eth")
+    assert done.code == 0
+    assert 'symbols = ["ETH"]' in (folder / "moodtape.toml").read_text()
+    again = run("init", folder)
+    assert again.code == 2
+    assert "exists; nothing was changed" in again.err
+    pair = run("init", tmp_path / "pair", "--symbol", "BTC/USDT")
+    assert pair.code == 2
+    assert "a pair such as BTC/USDT is symbol BTC" in pair.err
+    assert not (tmp_path / "pair").exists()
+
+
+def test_import_counts_and_knows_what_it_has(
+    project: Path, files: Path, run: Callable[..., Any]
+) -> None:
+    arguments = ("import", "bars", files / "bars.csv", "--symbol", "BTC/USDT", "--json")
+    first = json.loads(run(*arguments, "--project", project).out)
+    assert first["schema_version"] == 1
+    assert (first["new"], first["known"], first["quarantined"]) == (720, 0, 0)
+    before = contents(project)
+    second = json.loads(run(*arguments, "--project", project).out)
+    assert (second["new"], second["known"], second["corrected"]) == (0, 720, 0)
+    assert contents(project) == before
+    status = json.loads(run("status", "--json", "--project", project).out)
+    bars = status["sources"]["bars"]
+    assert [(b["symbol"], b["quote"], b["bars"]) for b in bars] == [("BTC", "USDT", 720)]
+    undone = run("import", "--undo", status["last_runs"][-1]["run_id"], "--project", project)
+    assert undone.code == 0
+    assert "720 from bar" in undone.out
+
+
+def test_bad_rows_warn_and_good_ones_stay(
+    project: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(
+        "ts,open,high,low,close\n"
+        "2025-01-01T00:00Z,1,2,0.5,1\n"
+        "2025-01-01T01:00Z,1,0.5,2,1\n"
+        "2025-01-01T02:00Z,1,2,-1,1\n"
+    )
+    done = run("import", "bars", path, "--symbol", "BTC", "--interval", "1h", "--project", project)
+    assert done.code == 0
+    assert "1 in quarantine: high is below low" in done.out
+    assert "1 in quarantine: low is not above zero" in done.out
+    assert "Warning: odd.csv: 2 rows are in quarantine" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("import", "bars", "nowhere.csv"), 2, "does not exist"),
+        (("import", "bars", "{files}/news.csv", "--symbol", "BTC"), 2, "has no column for open"),
+        (("import", "bars", "{files}/bars.csv"), 2, "Add: --symbol BTC"),
+        (("import", "bars", "{files}/bars.csv", "--map", "x"), 2, "OURS=THEIRS"),
+        (("import", "bars", "{files}/bars.csv", "--symbol", "B", "--map", "opn=a"), 2,
+         "Did you mean open"),
+        (("import",), 2, "Say what to import"),
+        (("score", "--scorer", "bundeld"), 2, "Did you mean bundled?"),
+        (("ablate", "--preset", "quik"), 2, "Did you mean quick?"),
+        (("ablate", "--since", "soon"), 2, "is not an ISO date"),
+        (("ablate", "--subject", "mood"), 2, "sentiment or onchain"),
+        (("ablate",), 3, "There is no warehouse"),
+        (("status",), 3, "moodtape demo"),
+        (("predict",), 3, "Run: moodtape train"),
+        (("report",), 3, "Run: moodtape ablate"),
+        (("import", "--undo", "x"), 2, "is not an import"),
+        (("config", "show", "-c", "nowhere.toml"), 2, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_is_one_line(
+    arguments: tuple[str, ...], code: int, message: str, project: Path, files: Path,
+    run: Callable[..., Any],
+) -> None:  # fmt: skip
+    done = run(*(a.format(files=files) for a in arguments), "--project", project)
+    assert done.code == code, done.err
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_unknown_setting_is_refused(project: Path, run: Callable[..., Any]) -> None:
+    (project / "moodtape.toml").write_text("[training]\nepoch = 3\n")
+    done = run("config", "show", "--project", project)
+    assert done.code == 2
+    assert "training.epoch is not a setting. Did you mean epochs?" in done.err
+
+
+def test_config_show_says_where_each_value_is_from(
+    project: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODTAPE__TRAINING__EPOCHS", "5")
+    done = run("config", "show", "--json", "--project", project)
+    rows = {row["name"]: row for row in json.loads(done.out)["results"]}
+    assert rows["training.epochs"]["value"] == 5
+    assert rows["training.epochs"]["origin"] == "environment"
+    assert rows["training.seeds"]["origin"].endswith("moodtape.toml")
+    assert rows["clock.max_age_h"] == {
+        "name": "clock.max_age_h", "value": 6.0, "origin": "default",
+    }  # fmt: skip
+
+
+def test_a_study_from_files_to_page(loaded: Path, run: Callable[..., Any], files: Path) -> None:
+    done = run("ablate", "--json", "--project", loaded)
+    assert done.code == 0, done.err
+    results = json.loads(done.out)
+    folder = loaded / "runs" / results["run"]
+    assert {a["target"] for a in results["results"]} == {"return", "direction", "volatility"}
+    assert all(a["verdict"] in moodtape_words() for a in results["results"])
+    assert results["audit"]["clean"]
+    assert results["texts_used"] == 720
+    names = {p.name for p in folder.iterdir()}
+    assert {"plan.json", "results.json", "config.json", "report.html", "answers.csv"} <= names
+    assert json.loads((folder / "results.json").read_text()) == results
+    page = (folder / "report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    forecasts = pd.read_parquet(folder / "predictions.parquet")
+    assert {"null", "shift", "price", "persistence", "reversal"} <= set(forecasts["model"])
+    printed = run("ablate", "--project", loaded)
+    assert "sentiment" in printed.out
+    assert "Page: " in printed.out
+    second = json.loads(max((loaded / "runs").glob("*/results.json")).read_text())
+    for one, two in zip(results["results"], second["results"], strict=True):
+        assert one["losses"] == two["losses"], "the same study gave other losses"
+    again = run("report", "--run", results["run"], "--project", loaded)
+    assert Path(again.out.strip()).read_text() == page
+
+
+def moodtape_words() -> tuple[str, ...]:
+    from moodtape.forecaster.verdict import WORDS
+
+    return WORDS
+
+
+def test_texts_without_a_score_stop_a_study(
+    project: Path, files: Path, run: Callable[..., Any]
+) -> None:
+    where = ("--project", project, "-q")
+    run("import", "bars", files / "bars.csv", "--symbol", "BTC", *where)
+    run("import", "documents", files / "news.csv", *where)
+    done = run("ablate", *where)
+    assert done.code == 3
+    assert "720 texts" in done.err
+    assert "Run: moodtape score" in done.err
+
+
+def test_the_audit_finds_nothing_on_a_clean_line(loaded: Path, run: Callable[..., Any]) -> None:
+    done = run("audit", "--cuts", "2", "--json", "--project", loaded)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert result["clean"]
+    assert result["offenders"] == []
+    assert result["checked"] > 1000
+
+
+def test_evaluate_always_shows_persistence(loaded: Path, run: Callable[..., Any]) -> None:
+    done = run("evaluate", "--json", "--project", loaded)
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)["results"]
+    assert set(rows[0]) == {
+        *("symbol", "horizon_bars", "target", "model", "metric", "regime"),
+        *("value", "low", "high", "n"),
+    }
+    for target in ("return", "direction", "volatility"):
+        models = {r["model"] for r in rows if r["target"] == target}
+        assert {"persistence", "base rate", "linear null"} <= models, target
+    skill = [r for r in rows if r["metric"] == "skill against persistence"]
+    assert all(r["value"] == 0 for r in skill if r["model"] == "persistence")
+    assert all(r["low"] <= r["value"] <= r["high"] for r in skill)
+
+
+@pytest.mark.filterwarnings("ignore")  # exporters warn about their own internals
+def test_train_then_predict_without_tensorflow(loaded: Path, run: Callable[..., Any]) -> None:
+    trained = run("train", "--json", "--project", loaded)
+    assert trained.code == 0, trained.err
+    result = json.loads(trained.out)
+    assert result["servable"]
+    assert result["onnx_gap"] < 1e-5
+    code = (
+        "import sys; from moodtape.cli import main\n"
+        f"sys.argv = ['moodtape', 'predict', '--json', '--project', {str(loaded)!r},"
+        " '--as-of', '2025-02-05T00:05Z']\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'tensorflow', 'keras', 'torch', 'transformers'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    forecast = json.loads(done.stdout)["results"][0]
+    assert forecast["symbol"] == "BTC"
+    assert forecast["cutoff"] == "2025-02-05T00:00:00+00:00"
+    assert forecast["decision_time"] == "2025-02-05T00:02:00+00:00"
+    assert 0 < forecast["p_up"] < 1
+    quantiles = list(forecast["quantiles"].values())
+    assert quantiles == sorted(quantiles)
+    assert forecast["run"] == result["run"]
+    stale = run("predict", "--project", loaded)
+    assert stale.code == 3
+    assert "--as-of" in stale.err
+
+
+def test_models_evaluate_reads_labels(
+    project: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    path = tmp_path / "labels.parquet"
+    texts = ["Bitcoin soars to a record", "Exchange hacked, funds stolen", "A meeting is held"]
+    labels = ["positive", "negative", "neutral"]
+    pd.DataFrame({"text": texts, "label": labels}).to_parquet(path)
+    done = run("models", "evaluate", path, "--scorer", "lexicon", "--json", "--project", project)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert (result["n"], result["accuracy"]) == (3, 1.0)
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 nothing")
+    done = run("models", "evaluate", broken, "--project", project)
+    assert done.code == 2
+    assert "cannot be read" in done.err
