@@ -55,12 +55,25 @@ def test_a_column_without_values_gets_no_weight() -> None:
     np.testing.assert_allclose(linear._ridge(padded, y, 10.0)[5:7], 0)
 
 
-def test_noise_gets_the_heaviest_penalty_and_signal_a_light_one() -> None:
+PARTS = [(np.arange(200), np.arange(200, 300))]
+
+
+def test_noise_gets_a_heavy_penalty_and_signal_a_light_one() -> None:
     x, y = problem()
     noise = np.random.default_rng(1).standard_normal(len(x))
-    parts = [(np.arange(200), np.arange(200, 300))]
-    assert linear.choose_penalty(x, y, parts) <= 10
-    assert linear.choose_penalty(x, noise, parts) >= 1e3
+    none = x[:, :0]
+    share, penalty = linear.choose(Inputs(x, none), y, PARTS)
+    assert (share, penalty <= 10) == (1.0, True)
+    assert linear.choose(Inputs(x, none), noise, PARTS)[1] >= 1e3
+
+
+def test_a_group_that_says_nothing_is_shrunk_beside_a_market_that_speaks() -> None:
+    x, y = problem()
+    noise = np.random.default_rng(2).standard_normal((len(x), 40))
+    share, penalty = linear.choose(Inputs(x, noise), y, PARTS)
+    assert share == min(linear.SHARES)
+    assert penalty <= 10
+    assert linear.choose(Inputs(x[:, :2], x[:, 2:]), y, PARTS)[0] == 1.0
 
 
 def one_fold(count: int) -> Fold:
