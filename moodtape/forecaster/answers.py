@@ -21,6 +21,7 @@ from moodtape.forecaster.arms import NULL, SHIFT, usual_bars
 from moodtape.forecaster.metrics import deciding_loss
 from moodtape.forecaster.seeds import generator
 from moodtape.forecaster.stats import (
+    FEWEST,
     DieboldMariano,
     PairedResult,
     Resamples,
@@ -174,17 +175,16 @@ def _tests(
     rng: np.random.Generator,
 ) -> tuple[dict[str, PairedResult | None], tuple[str, ...]]:
     """Return the test against each control on the same resamples, and why one was impossible."""
-    means = [by_seed.mean(axis=0) for by_seed in pairs.values()]
     n = len(fold)
-    block = max((block_length(d, horizon_bars, bars_per_day) for d in means if n), default=1.0)
-    resamples = Resamples.draw(n, block, draws, rng) if n else None
-    results: dict[str, PairedResult | None] = {}
+    results: dict[str, PairedResult | None] = dict.fromkeys(pairs)
+    if n < FEWEST:
+        return results, (f"{n} forecasts with a known answer; {FEWEST} are needed",)
+    means = [by_seed.mean(axis=0) for by_seed in pairs.values()]
+    block = max(block_length(d, horizon_bars, bars_per_day) for d in means)
+    resamples = Resamples.draw(n, block, draws, rng)
     obstacles = []
     for control, by_seed in pairs.items():
-        results[control] = None
         try:
-            if resamples is None:
-                raise InsufficientData("There are no forecasts with a known answer.")
             results[control] = paired_test(by_seed, fold, resamples)
         except InsufficientData as exc:
             obstacles.append(f"against {control}: {exc}")

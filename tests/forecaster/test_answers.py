@@ -176,7 +176,19 @@ def test_a_symbol_without_answers_is_said_and_breaks_nothing(make_dataset: Any) 
     assert found[1].n == 0
     assert np.isnan(found[1].effect)
     assert found[1].verdict.word == CANNOT_TELL
-    assert "no forecasts with a known answer" in found[1].verdict.reasons[1]
+    assert found[1].verdict.reasons[1] == "0 forecasts with a known answer; 30 are needed"
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 29])
+def test_a_handful_of_forecasts_is_said_and_breaks_nothing(dataset: Any, count: int) -> None:
+    study = by_hand(dataset, 0.1)
+    y = dataset.targets["return_1"].y.copy()
+    y[study.rows[count:]] = np.nan
+    few = replace(dataset, targets={"return_1": replace(dataset.targets["return_1"], y=y)})
+    found = answer(few, study)
+    assert found.n == count
+    assert found.verdict.reasons[1] == f"{count} forecasts with a known answer; 30 are needed"
+    assert found.dm is None
 
 
 def test_the_family_is_every_symbol_target_and_horizon(make_dataset: Any) -> None:
