@@ -38,9 +38,10 @@ bench: $(STAMP) ## measure the speeds that the docs claim, at a small size
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
-docs: $(STAMP) ## write the data dictionary again from the schema
+docs: $(STAMP) ## write the reference pages again: data dictionary, commands, settings, features
 	$(BIN)/python -m moodtape.storage.dictionary > docs/.data-dictionary.md
 	mv docs/.data-dictionary.md docs/data-dictionary.md
+	$(BIN)/python -m moodtape.commands.reference docs
 
 # Made again when the dependencies change; a venv that works is kept.
 $(STAMP): pyproject.toml $(wildcard constraints-*.txt)

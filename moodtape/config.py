@@ -90,7 +90,7 @@ class ImportsSection(Section):
 class SentimentSection(Section):
     """How texts become an hourly series."""
 
-    scorer: str = Field("bundled", description="`bundled`, `lexicon`, or another installed scorer")
+    scorer: str = Field("bundled", description="`bundled` or `lexicon`")
     sources: tuple[Literal["news", "reddit", "x"], ...] = Field(
         ("news", "reddit", "x"), description="text sources that a study reads"
     )
@@ -221,10 +221,14 @@ class AblationSection(Section):
 class ArmSection(Section):
     """A row of `configs/ablation.toml`, or a user's own arm."""
 
-    name: str
-    groups: tuple[str, ...]
-    treatment: Literal["as_is", "constant", "shift", "none"] = "as_is"
-    subject: Literal["sentiment", "onchain"] | None = None
+    name: str = Field(description="what `ablation.arms` calls it")
+    groups: tuple[str, ...] = Field(description='groups whose columns it gets; `["all"]` for all')
+    treatment: Literal["as_is", "constant", "shift", "none"] = Field(
+        "as_is", description="what is done to the columns of the group under test"
+    )
+    subject: Literal["sentiment", "onchain"] | None = Field(
+        None, description="keeps the arm to studies of that group"
+    )
 
 
 class Config(Section):

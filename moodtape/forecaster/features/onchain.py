@@ -33,18 +33,21 @@ def metric_features(metric: str, bars_per_day: float, max_age_d: float) -> list[
         return np.where(age_d <= max_age_d, values, np.nan)
 
     def level(values: Floats, age_d: Floats) -> Floats:
+        """Value less its mean of 30 days, in their standard deviations, cut at -8 and 8."""
         known = fresh(values, age_d)
         spread = rolling_std(known, month, 0.3)
         gap = known - rolling_mean(known, month, 0.3)
         return np.where(spread > 0, gap / np.where(spread > 0, spread, 1), 0 * gap).clip(-8, 8)
 
     def change(values: Floats, age_d: Floats) -> Floats:
+        """Value less that of a day before, in standard deviations of 30 days, cut at -8 and 8."""
         known = fresh(values, age_d)
         move = known - lagged(known, day)
         spread = rolling_std(known, month, 0.3)
         return np.where(spread > 0, move / np.where(spread > 0, spread, 1), 0 * move).clip(-8, 8)
 
     def staleness(values: Floats, age_d: Floats) -> Floats:
+        """Age of the newest known value over the age at which it counts as missing, at most 1."""
         return np.minimum(np.where(np.isnan(age_d), max_age_d, age_d), max_age_d) / max_age_d
 
     return [

@@ -23,7 +23,10 @@ REGIME_HOURS = 168
 
 
 @feature(
-    group=SENTIMENT, inputs=["sum_tone", "n"], lookback=0, unit="P(positive) - P(negative)",
+    group=SENTIMENT,
+    inputs=["sum_tone", "n"],
+    lookback=0,
+    unit="P(positive) - P(negative)",
     polarity=True,
 )
 def tone_last(sum_tone: Floats, n: Floats) -> Floats:
@@ -87,6 +90,7 @@ def _label(half_life_h: float) -> str:
 
 def _tone(half_life: float, decay: float, steps: int) -> Feature:
     def compute(sum_tone: Floats, n: Floats) -> Floats:
+        """Mean tone of the texts, a text's weight halving with each half-life; NaN without."""
         texts = decayed_sum(n, decay, steps)
         tone = decayed_sum(sum_tone, decay, steps)
         return np.where(texts > 0, tone / np.where(texts > 0, texts, 1), np.nan)
@@ -98,6 +102,7 @@ def _tone(half_life: float, decay: float, steps: int) -> Feature:
 
 def _rate_feature(half_life: float, decay: float, steps: int) -> Feature:
     def compute(n: Floats) -> Floats:
+        """Log of one plus the texts per watched hour, weights halving with each half-life."""
         return np.asarray(np.log1p(_rate(n, decay, steps)))
 
     name = f"rate_{_label(half_life)}"
@@ -106,6 +111,7 @@ def _rate_feature(half_life: float, decay: float, steps: int) -> Feature:
 
 def _spread(half_life: float, decay: float, steps: int) -> Feature:
     def compute(sum_tone: Floats, sum_tone_squared: Floats, n: Floats) -> Floats:
+        """Standard deviation of tone, weights halving with each half-life; NaN without texts."""
         texts = decayed_sum(n, decay, steps)
         safe = np.where(texts > 0, texts, 1)
         mean = decayed_sum(sum_tone, decay, steps) / safe
@@ -122,4 +128,6 @@ def _spread(half_life: float, decay: float, steps: int) -> Feature:
 def _rate(n: Floats, decay: float, steps: int) -> Floats:
     """Return decayed texts per watched hour; NaN where no hour was watched."""
     watched = decayed_sum((~np.isnan(n)).astype(float), decay, steps)
-    return np.where(watched > 0, decayed_sum(n, decay, steps) / np.where(watched > 0, watched, 1), np.nan)
+    return np.where(
+        watched > 0, decayed_sum(n, decay, steps) / np.where(watched > 0, watched, 1), np.nan
+    )

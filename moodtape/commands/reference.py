@@ -1,0 +1,284 @@
+"""Reference pages told by the code itself: every verb, every setting, every feature.
+
+`python -m moodtape.commands.reference docs` writes them anew.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from moodtape import errors
+from moodtape.config import ArmSection, Config
+from moodtape.settings import ENV_PREFIX
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from typer.core import TyperCommand
+
+    from moodtape.forecaster.features.base import Feature
+
+AGAIN = "This page is made from the code: `make docs`."
+COMMANDS = f"""# Commands
+
+{AGAIN}
+What to do with them stands in the [guide](guide.md).
+
+Results go to stdout, progress and warnings to stderr. Times are ISO and UTC; spans are half-open,
+`--since` in, `--until` out. `moodtape --debug VERB ...` shows the whole trace of an error.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | Done. |
+| 130 | Interrupted; nothing is half-stored. |
+"""
+SETTINGS = f"""# Settings
+
+{AGAIN}
+`moodtape config show` prints each one with its present value and where it was set.
+
+Order of precedence: flag, environment, `.env`, the last `--config` file, `moodtape.toml`, default.
+In the environment `training.epochs` is `{ENV_PREFIX}TRAINING__EPOCHS`; lists and tables are
+written as JSON there. An unknown name is refused.
+"""
+FEATURES = f"""# Features
+
+{AGAIN}
+Every row of the feature matrix is one decision and is computed from what was known by then
+([when things count as known](time.md)). A missing value stays missing; the share of missing
+columns is a column of its own.
+
+Look-back is counted in steps before the row's own: bars, or hours for texts. "Tone" marks what
+the `shift` placebo moves to another time; in a study of on-chain metrics it moves their `level`
+and `change`. `SOURCE` is `news`, `reddit`, `x` (texts about the
+symbol) or `news_market`, `reddit_market`, `x_market` (texts about no coin in particular), as far
+as there are such texts; `METRIC` is a metric and its provider, such as `txs@blocks`.
+"""
+UNITS = {"price": "bars", "calendar": "bars", "sentiment": "hours", "onchain": "bars"}
+
+
+def commands_page(root: Any) -> str:
+    """Return the page of all verbs under the root of the command line."""
+    codes = [f"| {code} | {meaning} |\n" for code, meaning in _exit_codes()]
+    return COMMANDS + "".join(codes) + "".join(_verb(path, verb) for path, verb in verbs(root))
+
+
+def verbs(group: Any, path: str = "moodtape") -> Iterator[tuple[str, TyperCommand]]:
+    """Yield `(moodtape import bars, command)` for everything that can be called."""
+    for name, command in group.commands.items():
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield f"{path} {name}", command
+        if hasattr(command, "commands"):
+            yield from verbs(command, f"{path} {name}")
+
+
+def _exit_codes() -> list[tuple[int, str]]:
+    """Return each exit code of an error with what it stands for, told by the first that has it."""
+    first: dict[int, str] = {}
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, errors.MoodtapeError):
+            first.setdefault(error.exit_code, (inspect.getdoc(error) or "").partition("\n")[0])
+    return sorted({**first, 1: "An unexpected failure."}.items())
+
+
+def _verb(path: str, command: Any) -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option"]
+    usage = " ".join([path, *map(_argument, arguments), "[OPTIONS]"])
+    rows = [(f"`{_argument(p)}`", p.help, _default(p)) for p in arguments]
+    rows += [(_flags(p), p.help, _default(p)) for p in options]
+    table = _table(("argument or option", "meaning", "default"), rows)
+    return f"\n## {path}\n\n{command.help}\n\n    {usage}\n\n{table}"
+
+
+def _argument(parameter: Any) -> str:
+    name = parameter.name.upper()
+    many = parameter.nargs == -1
+    if many and name.endswith("S"):
+        name = name[:-1]
+    name = f"{name}..." if many else name
+    return name if parameter.required else f"[{name}]"
+
+
+def _flags(parameter: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in sorted(parameter.opts, key=len))
+    return names if parameter.is_flag else f"{names} {parameter.metavar or _kind(parameter)}"
+
+
+def _kind(parameter: Any) -> str:
+    """Return what an option takes, as its help would call it."""
+    annotation = parameter.type_descriptor.annotation
+    (kind,) = get_args(annotation) or (annotation,)
+    return {str: "TEXT", int: "NUMBER", Path: "PATH"}[kind]
+
+
+def _default(parameter: Any) -> str:
+    value = parameter.default
+    return "" if value in (None, False, ()) or parameter.required else f"`{value}`"
+
+
+def settings_page() -> str:
+    """Return the page of all settings, with default, range and meaning."""
+    schema = Config.model_json_schema()
+    parts = [SETTINGS]
+    single: list[tuple[str, ...]] = []
+    for name, field in Config.model_fields.items():
+        section: Any = field.annotation
+        if name == "arm":
+            continue
+        if hasattr(section, "model_fields"):
+            rows = _settings(section, schema["$defs"][section.__name__], f"{name}.")
+            head = _table(("setting", "default", "allowed", "meaning"), rows)
+            parts.append(f"\n## {name}\n\n{inspect.getdoc(section)}\n\n{head}")
+        else:
+            single.append((f"`{name}`", *_described(field, schema["properties"][name])))
+    parts.insert(1, "\n" + _table(("setting", "default", "allowed", "meaning"), single))
+    rows = _settings(ArmSection, schema["$defs"]["ArmSection"], "")
+    arms = _table(("key", "default", "allowed", "meaning"), rows)
+    parts.append(f"\n## arm\n\n{inspect.getdoc(ArmSection)}\n\n{arms}")
+    return "".join(parts)
+
+
+def _settings(
+    section: type[BaseModel], schema: Mapping[str, Any], prefix: str
+) -> list[tuple[str, ...]]:
+    return [
+        (f"`{prefix}{name}`", *_described(field, schema["properties"][name]))
+        for name, field in section.model_fields.items()
+    ]
+
+
+def _described(field: Any, schema: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return default, allowed values and meaning of one setting."""
+    if field.is_required():
+        default = "needed"
+    else:
+        value = list(field.default) if isinstance(field.default, tuple) else field.default
+        default = "" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
+    return default, _allowed(schema), field.description or ""
+
+
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+_TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true, false"}
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """Return what a JSON schema lets a value be, in words."""
+    if "anyOf" in schema:
+        return _allowed(next(part for part in schema["anyOf"] if part.get("type") != "null"))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of: {_allowed(schema['items'])}"
+    if schema.get("type") == "object":
+        names = _allowed(schema.get("propertyNames", {"type": "string"}))
+        return f"table: {names} = {_allowed(schema['additionalProperties'])}"
+    bounds = [f"{words} {schema[key]:g}" for key, words in _BOUNDS.items() if key in schema]
+    shape = [f"like `{schema['pattern']}`"] if "pattern" in schema else []
+    return ", ".join([_TYPES[schema["type"]], *bounds, *shape])
+
+
+def features_page() -> str:
+    """Return the page of all columns of the feature matrix, as the defaults make them."""
+    config, parts = Config(), [FEATURES]
+    known = {f.name: f for f in declared_features(config)}
+    columns = declared_columns(config)
+    for group in dict.fromkeys(column.group for column in columns):
+        rows, modules = [], set()
+        for column in columns:
+            if column.group != group:
+                continue
+            made = known.get(column.name) or known.get(column.name.partition(".")[2])
+            if made is None:
+                longest = max(f.lookback for f in known.values() if f.group == group)
+                rows.append((f"`{column.name}`", column.unit, str(longest), "",
+                             "Share of the group's columns that are missing."))  # fmt: skip
+                continue
+            modules.add(made.compute.__module__.rpartition(".")[2])
+            tone = "tone" if column.polarity else ""
+            rows.append(
+                (f"`{column.name}`", column.unit, str(made.lookback), tone, _definition(made))
+            )
+        files = ", ".join(f"`moodtape/forecaster/features/{name}.py`" for name in sorted(modules))
+        heads = ("column", "unit", f"look-back, {UNITS[group]}", "tone", "definition")
+        parts.append(f"\n## {group}\n\nDefined in {files}.\n\n{_table(heads, rows)}")
+    return "".join(parts)
+
+
+def _definition(feature: Feature) -> str:
+    """Return the docstring of a feature's function on one line."""
+    return " ".join((inspect.getdoc(feature.compute) or "").split())
+
+
+def declared_features(config: Config) -> list[Feature]:
+    """Return every feature that a dataset computes, for a source and a metric without a name."""
+    from moodtape.clock import parse_duration
+    from moodtape.forecaster import rows  # noqa: F401  registers the features
+    from moodtape.forecaster.features.base import CALENDAR, PRICE, SENTIMENT, features_of
+    from moodtape.forecaster.features.onchain import metric_features
+    from moodtape.forecaster.features.sentiment import decayed_features
+
+    a_day = parse_duration("1d") / parse_duration(config.market.interval)
+    return [
+        *features_of(PRICE),
+        *features_of(CALENDAR),
+        *features_of(SENTIMENT),
+        *decayed_features(config.sentiment.half_lives_h),
+        *metric_features("METRIC", a_day, config.features.metric_max_age_d),
+    ]
+
+
+def declared_columns(config: Config) -> Sequence[Any]:
+    """Return the columns that a dataset has with one source of texts and one metric."""
+    from moodtape.calendars import get_calendar
+    from moodtape.clock import EPOCH, parse_duration
+    from moodtape.forecaster.rows import RowMaker
+    from moodtape.records import Span
+
+    maker = RowMaker(
+        config, get_calendar("24/7"), parse_duration(config.market.interval), Span(EPOCH, EPOCH),
+        timedelta(0), ("SOURCE",), ("METRIC",), EPOCH,
+    )  # fmt: skip
+    return maker.columns()
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as a Markdown table."""
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in (heads, *rows)]
+    head, *body = [f"| {' | '.join(line)} |\n" for line in cells]
+    return head + "|---" * len(heads) + "|\n" + "".join(body)
+
+
+def pages() -> dict[str, str]:
+    """Return every reference page by the name of its file."""
+    from typer.main import get_command
+
+    from moodtape.cli import app
+
+    return {
+        "commands.md": commands_page(get_command(app)),
+        "settings.md": settings_page(),
+        "features.md": features_page(),
+    }
+
+
+def main(folder: Path) -> None:
+    """Write the reference pages into a folder."""
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
