@@ -39,8 +39,9 @@ def pinball(y_true: Floats, y_pred: Floats, level: float) -> Floats:
     return np.maximum(level * gap, (level - 1) * gap)
 
 
-def deciding_loss(target: str, y_true: Floats, y_pred: Floats, trailing_variance: Floats,
-                  horizon_bars: int) -> Floats:
+def deciding_loss(
+    target: str, y_true: Floats, y_pred: Floats, trailing_variance: Floats, horizon_bars: int
+) -> Floats:
     """Return the one loss that a verdict rests on, per forecast.
 
     `return`: squared error over the trailing variance of such a return; `direction`:
@@ -65,8 +66,10 @@ def matthews(y_true: Floats, y_pred: Floats) -> float:
     both, neither = np.sum(true & said), np.sum(~true & ~said)
     wrong_up, wrong_down = np.sum(~true & said), np.sum(true & ~said)
     root = np.sqrt(
-        float(both + wrong_up) * float(both + wrong_down)
-        * float(neither + wrong_up) * float(neither + wrong_down)
+        float(both + wrong_up)
+        * float(both + wrong_down)
+        * float(neither + wrong_up)
+        * float(neither + wrong_down)
     )
     if root == 0:
         return 0.0

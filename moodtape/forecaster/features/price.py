@@ -89,7 +89,9 @@ def close_location(high: Floats, low: Floats, close: Floats) -> Floats:
     """Where the close lies between low (-1) and high (1); 0 in a bar without range."""
     spread = high - low
     safe = np.where(spread > 0, spread, 1.0)
-    return np.where(np.isnan(spread), np.nan, np.where(spread > 0, (2 * close - high - low) / safe, 0))
+    return np.where(
+        np.isnan(spread), np.nan, np.where(spread > 0, (2 * close - high - low) / safe, 0)
+    )
 
 
 @feature(group=PRICE, inputs=["open", "high", "low", "close"], lookback=0, unit="log variance")

@@ -94,4 +94,6 @@ def decayed_mean(x: Floats, decay: float, steps: int, min_weight: float) -> Floa
     present = decayed_sum((~np.isnan(x)).astype(float), decay, steps)
     whole = (1 - decay**steps) / (1 - decay)
     total = decayed_sum(x, decay, steps)
-    return np.where(present >= min_weight * whole, total / np.where(present > 0, present, 1), np.nan)
+    return np.where(
+        present >= min_weight * whole, total / np.where(present > 0, present, 1), np.nan
+    )
