@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-CLIP = 8.0
+CLIP = 5.0
 """Scaled values are cut here: one wild bar must not rule a gradient."""
 
 
@@ -50,7 +50,7 @@ class Scaler:
         return cls(center, scale)
 
     def apply(self, features: Floats, symbol: NDArray[np.int64]) -> Floats:
-        """Return scaled values, cut at +-8, zero where missing. (R, F) -> (R, F)"""
+        """Return scaled values, cut at +-5, zero where missing. (R, F) -> (R, F)"""
         scale = self.scale[symbol]
         scaled = (features - self.center[symbol]) / np.where(scale > 0, scale, np.inf)
         result: Floats = np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
