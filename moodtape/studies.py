@@ -95,7 +95,11 @@ def ablate(
     results = ablation_results(
         warehouse_of(settings), ground, outcome, audited.as_dict(), looks, run_id, command, now
     )
-    results["report"] = str(folder / "report.html")
+    page = Path(settings.config.project.runs, run_id, "report.html")
+    results["report"] = str(page)
+    for answer in results["results"]:
+        answer["report"] = str(page)
+    _enter(settings, trials, results, run_id, command, now)  # once computed, it counts as a look
     series = report_series(ground, outcome)
     write_json(folder / "config.json", settings.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)
@@ -104,9 +108,8 @@ def ablate(
         write_table(folder / f"series_{name}.parquet", getattr(series, name))
     write_csvs(_as_json(results), series, folder)
     write_text(folder / "report.html", render_page(_as_json(results), series))
-    _enter(settings, trials, results, run_id, command, now)
     if not audited.clean:
-        raise GateFailed(f"{audited.sentence()} No verdict is given. See {folder / 'report.html'}")
+        raise GateFailed(f"{audited.sentence()} No verdict is given. See {page}")
     return results
 
 

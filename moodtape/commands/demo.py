@@ -30,5 +30,5 @@ def demo(
     say("\n3. The served model")
     print_training(outcome.training)
     print_forecasts(outcome.forecasts["results"])
-    say(f"\nOpen the page: {Path(outcome.sentiment['report']).resolve()}")
+    say(f"\nOpen the page: {(folder / outcome.sentiment['report']).resolve()}")
     note(f"Done in {outcome.seconds:.0f} s. Look around: moodtape status --project {folder}")

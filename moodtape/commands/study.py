@@ -141,6 +141,9 @@ def print_answers(results: Mapping[str, Any]) -> None:
     say("")
     for caveat in results["caveats"]:
         note(f"Note: {caveat}")
+    audited = results["audit"]
+    state = "no look-ahead" if audited["clean"] else "LOOK-AHEAD FOUND"
+    say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
     say(f"Page: {results['report']}")
 
 

@@ -127,7 +127,7 @@ def _answer(
         "look": 1 + looks.get(f"{answer.symbol} {answer.target} {answer.horizon_bars}", 0),
         "audit": "clean" if audit["clean"] else "red",
         "run": run_id,
-        "report": "report.html",
+        "report": None,
         "n": answer.n,
         "blocks": evidence.blocks,
         "losses": dict(answer.losses),
