@@ -129,7 +129,7 @@ def evaluate(
     folder = make_run_folder(settings.runs, new_run_id(now))
     results = {"schema_version": 1, "command": "evaluate", "warnings": [], "run": folder.name,
                "results": rows}  # fmt: skip
-    write_json(folder / "config.json", settings.config.model_dump(mode="json"))
+    write_json(folder / "config.json", ground.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)
     write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
     _note_run(settings, folder.name, "evaluate", command, {"rows": len(rows)}, now)

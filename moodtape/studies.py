@@ -101,7 +101,7 @@ def ablate(
         answer["report"] = str(page)
     _enter(settings, trials, results, run_id, command, now)  # once computed, it counts as a look
     series = report_series(ground, outcome)
-    write_json(folder / "config.json", settings.config.model_dump(mode="json"))
+    write_json(folder / "config.json", ground.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)
     write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
     for name in ("price", "tone", "losses"):

@@ -49,7 +49,7 @@ Preset = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Root of all randomness.", min=0)]
 DeviceName = Annotated[str | None, typer.Option("--device", help="auto, cpu or gpu.")]
 Subject = Annotated[
-    str, typer.Option(help="What is put to the test: sentiment or onchain.", metavar="GROUP")
+    str | None, typer.Option(help="What is put to the test: sentiment or onchain.", metavar="GROUP")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
@@ -72,8 +72,11 @@ def study_overrides(
     forecaster: str | None = None,
     seed: int | None = None,
     device: str | None = None,
+    subject: str | None = None,
 ) -> dict[str, Any]:
     """Return settings that flags stand for, a preset's under the others."""
+    if subject not in (None, "sentiment", "onchain"):
+        raise UsageError(f"--subject {subject}: it is sentiment or onchain.")
     return {
         **preset_values(preset),
         "market.symbols": symbols,
@@ -82,6 +85,7 @@ def study_overrides(
         "verdict.forecaster": forecaster,
         "seed": seed,
         "training.device": device,
+        "ablation.subject": subject,
     }  # fmt: skip
 
 

@@ -29,18 +29,18 @@ from moodtape.commands.options import (
     settings_of,
     study_overrides,
 )
-from moodtape.errors import GateFailed, UsageError
+from moodtape.errors import GateFailed
+from moodtape.settings import Settings
 
 Run = Annotated[str | None, typer.Option("--run", help="Name of a run folder; else the newest.")]
 
 
 def _question(
-    subject: str, since: str | None, until: str | None, as_of: str | None, preset: str | None
+    settings: Settings, since: str | None, until: str | None, as_of: str | None, preset: str | None
 ) -> Any:
     from moodtape.study.ground import Question
 
-    if subject not in ("sentiment", "onchain"):
-        raise UsageError(f"--subject {subject}: it is sentiment or onchain.")
+    subject = settings.config.ablation.subject
     return Question(subject, instant(since), instant(until), instant(as_of), preset)
 
 
@@ -74,7 +74,7 @@ def ablate(
     until: Until = None,
     target: Targets = None,
     horizon: Horizons = None,
-    subject: Subject = "sentiment",
+    subject: Subject = None,
     forecaster: Forecaster = None,
     preset: Preset = None,
     seed: Seed = None,
@@ -88,11 +88,11 @@ def ablate(
     """Train with and without sentiment and say whether it helps, hurts, or nobody can tell."""
     from moodtape.studies import ablate as run
 
-    overrides = study_overrides(preset, symbol, target, horizon, forecaster, seed, device)
+    overrides = study_overrides(preset, symbol, target, horizon, forecaster, seed, device, subject)
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         results = run(
-            settings, _question(subject, since, until, as_of, preset), command_line(), told
+            settings, _question(settings, since, until, as_of, preset), command_line(), told
         )
     if as_json:
         print_json(results)
@@ -157,7 +157,7 @@ def evaluate(
     until: Until = None,
     target: Targets = None,
     horizon: Horizons = None,
-    subject: Subject = "sentiment",
+    subject: Subject = None,
     forecaster: Forecaster = None,
     preset: Preset = None,
     seed: Seed = None,
@@ -171,11 +171,11 @@ def evaluate(
     """Forecast every test fold and compare network, ridge and baselines, metric by metric."""
     from moodtape.pipeline import evaluate as run
 
-    overrides = study_overrides(preset, symbol, target, horizon, forecaster, seed, device)
+    overrides = study_overrides(preset, symbol, target, horizon, forecaster, seed, device, subject)
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         results = run(
-            settings, _question(subject, since, until, as_of, preset), command_line(), told
+            settings, _question(settings, since, until, as_of, preset), command_line(), told
         )
     if as_json:
         print_json(results)
@@ -193,7 +193,7 @@ def train(
     until: Until = None,
     target: Targets = None,
     horizon: Horizons = None,
-    subject: Subject = "sentiment",
+    subject: Subject = None,
     preset: Preset = None,
     seed: Seed = None,
     device: DeviceName = None,
@@ -206,11 +206,11 @@ def train(
     """Train the network that `predict` serves, on every decision whose answer is known."""
     from moodtape.pipeline import train as run
 
-    overrides = study_overrides(preset, symbol, target, horizon, None, seed, device)
+    overrides = study_overrides(preset, symbol, target, horizon, None, seed, device, subject)
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         result = run(
-            settings, _question(subject, since, until, as_of, preset), command_line(), told
+            settings, _question(settings, since, until, as_of, preset), command_line(), told
         )
     if as_json:
         print_json(result)
@@ -273,7 +273,7 @@ def audit(
     symbol: Symbols = None,
     since: Since = None,
     until: Until = None,
-    subject: Subject = "sentiment",
+    subject: Subject = None,
     cuts: Annotated[int, typer.Option(help="How many instants to cut at.", min=1)] = 5,
     network: Annotated[
         bool, typer.Option("--network", help="Audit the network's forecasts too (slow).")
@@ -288,10 +288,10 @@ def audit(
     """Change everything known after some instants and require that nothing before changes."""
     from moodtape.studies import run_audit
 
-    settings = settings_of(project, config, study_overrides(preset, symbol))
+    settings = settings_of(project, config, study_overrides(preset, symbol, subject=subject))
     with steps(quiet or as_json) as told:
         result = run_audit(
-            settings, _question(subject, since, until, as_of, preset), cuts, network,
+            settings, _question(settings, since, until, as_of, preset), cuts, network,
             lambda what: told(0, 0, what),
         )  # fmt: skip
     if as_json:

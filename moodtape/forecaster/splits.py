@@ -219,7 +219,7 @@ def _require_rows(fold: Fold, decisions: int, settings: WalkForwardSection) -> N
     have = len(fold.train)
     if have < settings.min_train_rows or not len(fold.stop):
         raise DataMissing(
-            f"Fold {fold.number} has {have} training and {len(fold.stop)} stopping rows of"
+            f"Fold {fold.number + 1} has {have} training and {len(fold.stop)} stopping rows of"
             f" {decisions} decisions; walk_forward.min_train_rows asks for"
             f" {settings.min_train_rows}."
             " Take a longer span (--since), fewer folds or a smaller test_fraction."

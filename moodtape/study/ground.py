@@ -9,14 +9,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from moodtape.clock import floor_to, parse_duration, utc_now
 from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError
-from moodtape.forecaster.arms import Arm, arms_of
+from moodtape.forecaster.arms import Arm, arms_of, tone_columns
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
 from moodtape.forecaster.splits import Fold, make_folds
@@ -86,19 +89,36 @@ def settle_request(
 
 
 def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Ground:
-    """Return everything that a study computes on.
+    """Return everything that a study computes on, under a config that names its subject.
 
     Raises:
         DataMissing: see `settle_request`; or too few decisions for the folds.
         UsageError: the subject has no columns in this config.
     """
+    named = config.ablation.model_copy(update={"subject": question.subject})
+    config = config.model_copy(update={"ablation": named})
     request, trained_until, notes = settle_request(warehouse, config, question)
     dataset = load_dataset(warehouse, config, request)
     _require_subject(dataset, config, question.subject)
     arms = arms_of(config, dataset, question.subject, bundled_config("ablation.toml"))
     folds = make_folds(dataset, config.network.lookback_bars, config.walk_forward)
+    notes += _untaught(dataset, folds, question.subject)
     return Ground(
         config, question, request, dataset, tuple(arms), tuple(folds), trained_until, notes
+    )
+
+
+def _untaught(dataset: Dataset, folds: Sequence[Fold], subject: str) -> tuple[str, ...]:
+    """Return a note if folds train on no row that holds a value of the group under test."""
+    values = dataset.features[:, tone_columns(dataset, subject)]
+    told = np.flatnonzero(np.isfinite(values).any(axis=1))
+    blind = sum(not np.isin(fold.train, told).any() for fold in folds)
+    if not blind:
+        return ()
+    return (
+        f"in {blind} of {len(folds)} folds no training decision comes after the first"
+        f" {_rows_of(subject)}, so there was nothing to learn from: a later --since, or a smaller"
+        " walk_forward.test_fraction, leaves more of them for training",
     )
 
 

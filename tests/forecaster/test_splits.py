@@ -122,7 +122,7 @@ def test_what_happens_later_moves_no_earlier_fold(make_dataset: Any) -> None:
 
 
 def test_a_short_history_is_refused_with_what_to_do(make_dataset: Any) -> None:
-    with pytest.raises(DataMissing, match=r"Fold 0 has \d+ training .* asks for 3000"):
+    with pytest.raises(DataMissing, match=r"Fold 1 has \d+ training .* asks for 3000"):
         make_folds(make_dataset(400), 60, settings(min_train_rows=3000))
     with pytest.raises(DataMissing, match="no decision with 60 bars in a row"):
         make_folds(make_dataset(400, holes=range(0, 400, 50)), 60, settings())
