@@ -87,6 +87,83 @@ class ImportsSection(Section):
     map: dict[str, str] = Field({}, description="our column = the file's column")
 
 
+class IngestSection(Section):
+    """Which sources `moodtape ingest` asks."""
+
+    sources: tuple[str, ...] = Field(
+        ("news", "bars", "onchain", "indices"), description="collectors, also those of plug-ins"
+    )
+    plugin: dict[str, dict[str, str]] = Field(
+        {}, description="settings of plug-in collectors: [ingest.plugin.NAME]"
+    )
+
+
+class HttpSection(Section):
+    """How every source is asked."""
+
+    contact: str = Field(
+        "", description="mail or page by which a provider can reach you; part of the User-Agent"
+    )
+    connect_timeout_s: float = Field(10, gt=0, description="seconds to reach a host")
+    read_timeout_s: float = Field(30, gt=0, description="seconds of silence in an answer")
+    deadline_s: float = Field(180, gt=0, description="seconds for a request with its retries")
+    attempts: int = Field(4, ge=1, le=20, description="tries in all where a retry makes sense")
+    backoff_s: float = Field(1, ge=0, description="longest first wait; it doubles each time")
+    backoff_limit_s: float = Field(60, ge=0, description="longest wait of our own choice")
+    retry_after_limit_s: float = Field(
+        120, ge=0, description="a provider that asks for a longer wait is left for this run"
+    )
+    spacing_s: float = Field(1, ge=0, description="seconds between requests to one host")
+    body_limit_mib: float = Field(10, gt=0, description="MiB of an answer, unpacked")
+    max_redirects: int = Field(5, ge=0, description="redirects that are followed")
+
+
+class NewsSection(Section):
+    """News feeds."""
+
+    base_url: str = Field(
+        "", description="stand-in for all feeds, asked as BASE_URL/HOST/PATH; empty: each itself"
+    )
+    feeds: str = Field(
+        "", description="your own feeds.toml in the project's folder; empty: the shipped ones"
+    )
+    only: tuple[str, ...] = Field((), description="names of feeds to read; empty: all")
+    collection: str = Field("feeds", description="name of the feed set in the warehouse")
+    max_poll_gap_min: float = Field(
+        90, gt=0, description="minutes between polls beyond which the hours between are unknown"
+    )
+
+
+class BarsSection(Section):
+    """Binance market data, without a key."""
+
+    base_url: str = Field("https://data-api.binance.vision", description="where it is asked")
+    quote: str = Field("USDT", description="quote currency where `market.quote` names none")
+    first_days: float = Field(365, gt=0, description="days fetched by the first poll")
+    overlap_bars: int = Field(3, ge=1, description="stored bars read again, for corrections")
+    grace_s: float = Field(10, ge=0, description="seconds from a bar's end until it is final")
+    page: int = Field(1000, ge=1, le=1000, description="bars of one request")
+
+
+class OnchainSection(Section):
+    """Coin Metrics community data, without a key; for non-commercial use (CC BY-NC 4.0)."""
+
+    base_url: str = Field("https://community-api.coinmetrics.io", description="where it is asked")
+    metrics: tuple[str, ...] = Field(
+        ("AdrActCnt", "TxCnt", "HashRate", "FeeTotNtv", "CapMVRVCur"),
+        description="daily metrics to collect",
+    )
+    first_days: float = Field(3650, gt=0, description="days fetched by the first poll")
+    overlap_days: int = Field(7, ge=1, description="stored days read again, for restatements")
+    page: int = Field(1000, ge=1, le=10_000, description="rows of one request")
+
+
+class IndicesSection(Section):
+    """The Fear & Greed index of alternative.me, without a key."""
+
+    base_url: str = Field("https://api.alternative.me", description="where it is asked")
+
+
 class SentimentSection(Section):
     """How texts become an hourly series."""
 
@@ -240,6 +317,12 @@ class Config(Section):
     clock: ClockSection = ClockSection()
     market: MarketSection = MarketSection()
     imports: ImportsSection = ImportsSection()
+    ingest: IngestSection = IngestSection()
+    http: HttpSection = HttpSection()
+    news: NewsSection = NewsSection()
+    bars: BarsSection = BarsSection()
+    onchain: OnchainSection = OnchainSection()
+    indices: IndicesSection = IndicesSection()
     sentiment: SentimentSection = SentimentSection()
     features: FeaturesSection = FeaturesSection()
     target: TargetSection = TargetSection()

@@ -8,6 +8,9 @@
     │   └── DataStale          3  they are there and too old
     ├── GateFailed             4  audit or promotion refused
     ├── SourceFailed           5  a provider, a quota or a budget said no
+    │   ├── CouldNotAsk        5  no answer: no network, no such host, no time left
+    │   ├── Refused            5  an answer that is a refusal, or a bad one
+    │   └── CouldNotRead       5  an answer that cannot be read
     └── WarehouseLocked        6  another process is writing
 
 A message says what was wrong, what was expected, what came, and what to do next.
@@ -59,6 +62,18 @@ class SourceFailed(MoodtapeError):
     """At least one provider failed, refused or ran out of quota."""
 
     exit_code = 5
+
+
+class CouldNotAsk(SourceFailed):
+    """A provider gave no answer: no network, no such host, or no time left."""
+
+
+class Refused(SourceFailed):
+    """A provider refused, or answered with a fault of its own."""
+
+
+class CouldNotRead(SourceFailed):
+    """A provider's answer is cut short, too large or not what it should be."""
 
 
 class WarehouseLocked(MoodtapeError):

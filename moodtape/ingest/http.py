@@ -1,0 +1,166 @@
+"""The one door to the network: one session, one policy, three kinds of failure.
+
+    1. may the host be asked                     `hosts.py`
+    2. wait until it may be asked again          spacing of each host
+    3. ask, read at most so many bytes           `body.py`
+    4. try again where that makes sense          `retry.py`
+    5. say what went wrong                       CouldNotAsk, Refused, CouldNotRead
+
+The policy lives in the session's adapter (`polite.py`), so a client library that takes a
+session keeps to it as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+
+from moodtape import __version__
+from moodtape.config import HttpSection
+from moodtape.errors import CouldNotAsk, CouldNotRead, Refused
+from moodtape.ingest.body import ACCEPT_ENCODING
+from moodtape.ingest.hosts import Hosts, place_of
+from moodtape.ingest.polite import PoliteAdapter, Timing
+from moodtape.ingest.retry import http_date
+from moodtape.ingest.text import clean
+
+__all__ = ["Answer", "Http", "Timing"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a provider answered, read to its end.
+
+    place: where it came from in the end, without the query, which may hold a key.
+    status: 200, or 304 where nothing has changed.
+    headers: by lower-case name.
+    fetched_at: when the last byte had come, by our clock.
+    """
+
+    place: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    fetched_at: datetime
+
+    @property
+    def server_time(self) -> datetime:
+        """Return the provider's own time, where it says one that is not ahead of ours."""
+        stated = http_date(self.headers.get("date"))
+        return self.fetched_at if stated is None else min(stated, self.fetched_at)
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            CouldNotRead: it is cut short, or something else.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as exc:
+            kind = self.headers.get("content-type", "no type")[:60]
+            raise CouldNotRead(
+                f"{self.place} sent {len(self.body):,} bytes ({kind}) that are not whole JSON."
+            ) from exc
+
+
+class Http:
+    """Asks providers by the policy of the config.
+
+    Args:
+        configured: addresses from the config; only these may lead to a private host.
+    """
+
+    def __init__(
+        self, policy: HttpSection, configured: Iterable[str] = (), timing: Timing | None = None
+    ) -> None:
+        self.timing = timing or Timing()
+        self.session = requests.Session()
+        self.session.max_redirects = policy.max_redirects
+        contact = f" (+{policy.contact})" if policy.contact else ""
+        self.session.headers.update(
+            {"User-Agent": f"moodtape/{__version__}{contact}", "Accept-Encoding": ACCEPT_ENCODING}
+        )
+        adapter = PoliteAdapter(policy, Hosts(configured), self.timing)
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, adapter)
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return the answer to one question, after retries.
+
+        Raises:
+            CouldNotAsk, Refused, CouldNotRead: see `moodtape.errors`.
+        """
+        place = place_of(url)
+        try:
+            response = self.session.get(url, params=params, headers=headers, stream=True)
+        except requests.TooManyRedirects as exc:
+            raise Refused(f"{place} sends from one address to the next without end.") from exc
+        except (requests.ConnectionError, requests.Timeout) as exc:
+            raise CouldNotAsk(f"{place} gave no answer: {_why(exc)}.") from exc
+        except (requests.RequestException, UnicodeError) as exc:
+            raise Refused(f"{place} led nowhere: {type(exc).__name__}.") from exc
+        if response.status_code not in (200, 304):
+            raise Refused(_refusal(response))
+        return Answer(
+            place_of(response.url),
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            response.content,
+            self.timing.now(),
+        )
+
+
+def _why(failure: Exception) -> str:
+    """Return in few words why there was no answer; the library's own text may hold the query."""
+    if isinstance(failure, requests.Timeout):
+        return "it took too long"
+    if isinstance(failure, requests.exceptions.SSLError):
+        return "its certificate is not good"
+    if isinstance(failure, requests.exceptions.ProxyError):
+        return "the proxy refused"
+    told = str(failure)
+    for sign, words in _SIGNS.items():
+        if sign in told:
+            return words
+    return "the connection broke"
+
+
+_SIGNS = {
+    "NameResolution": "there is no such host, or no network",
+    "refused": "nothing listens there",
+    "reset": "it broke the connection off",
+    "IncompleteRead": "it broke off in the middle",
+    "RemoteDisconnected": "it hung up",
+    "ended early": "it broke off in the middle",
+}
+
+
+def _refusal(response: requests.Response) -> str:
+    """Return what a provider answered instead of what it was asked for."""
+    said = _said(response.content)
+    asked = response.headers.get("retry-after", "")
+    later = f" It asks to wait: {clean(asked, 40)}." if asked else ""
+    words = f": {said}" if said else ""
+    return f"{place_of(response.url)} answered {response.status_code}{words}.{later}"
+
+
+def _said(body: bytes) -> str:
+    """Return a provider's own words from a JSON refusal, where it has some."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    while isinstance(told, dict):
+        told = next((told[k] for k in ("error", "msg", "message", "detail") if told.get(k)), "")
+    return clean(told, 200).rstrip(".") if isinstance(told, str) else ""
