@@ -79,11 +79,17 @@ def _require_fresh(connection: Connection, config: Config, served: Served, as_of
         )
         last = summary.last_close(connection, series, as_of)
         if last is None or last < as_of - STALE_BARS * interval - _weekend(config):
-            reach = "there is none" if last is None else f"the newest closed at {iso(last)}"
+            reach, hint = "there is none", ""
+            if last is not None:
+                reach = f"the newest closed at {iso(last)}"
+                decided = last + timedelta(seconds=config.clock.decision_delay_s)
+                hint = (
+                    ", or ask for a time that has bars: moodtape predict --as-of"
+                    f" {decided:%Y-%m-%dT%H:%M:%SZ}"
+                )
             raise DataStale(
                 f"No {served.interval} bar of {symbol} is new enough at {iso(as_of)}: {reach}."
-                f" Run: moodtape import bars FILE --symbol {symbol}, or ask for a time that has"
-                f" bars: moodtape predict --as-of {(last or as_of):%Y-%m-%dT%H:%MZ}"
+                f" Run: moodtape import bars FILE --symbol {symbol}{hint}"
             )
 
 

@@ -107,7 +107,9 @@ def _answer(
         "forecaster": answer.forecaster,
         "decides": answer.forecaster == config.verdict.forecaster,
         "verdict": answer.verdict.word,
-        "sentence": sentence(answer, ground.question.subject, ground.dataset.interval),
+        "sentence": sentence(
+            answer, ground.question.subject, ground.dataset.interval, config.market.calendar
+        ),
         "reasons": list(answer.verdict.reasons),
         "loss": LOSS_NAMES[answer.target],
         "effect": answer.effect,
@@ -155,12 +157,12 @@ def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:
         where = f"{row['source']}/{row['collection']}"
         if row["assumed_share"] > UNSTAMPED_SHARE:
             found.append(
-                f"{where}: {row['assumed_share']:.0%} of the texts have no collection time;"
-                " they count as known at publication plus an assumed delay"
+                f"of the texts of {where}, {100 * row['assumed_share']:.0f} % have no collection"
+                " time; they count as known at publication plus an assumed delay"
             )
         if row["state"] == "partial":
             found.append(
-                f"{where}: hours without a text count as unknown, since the crawl is not stated"
+                f"hours without a text of {where} count as unknown, since the crawl is not stated"
             )
     until = ground.trained_until
     if texts and (until is None or until > ground.span.since):

@@ -20,35 +20,47 @@ LOSS_NAMES = {
 }
 
 
-def sentence(answer: Answer, subject: str, interval: str) -> str:
+def sentence(answer: Answer, subject: str, interval: str, calendar: str = "24/7") -> str:
     """Return one sentence for one answer."""
-    ahead = format_duration(parse_duration(interval) * answer.horizon_bars)
+    ahead = _ahead(answer.horizon_bars, interval, calendar)
     what = f"{_WHAT[answer.target]} {answer.symbol} {ahead} ahead"
     name, plural = ("on-chain metrics", True) if subject == "onchain" else ("sentiment", False)
     reasons = "; ".join(answer.verdict.reasons)
+    effect = _effect(answer, "them" if plural else "it")
     word = answer.verdict.word
     if word == CANNOT_TELL:
         helps = "help" if plural else "helps"
         tail = f" ({reasons})" if reasons else ""
-        return f"Cannot tell whether {name} {helps} forecast {what}: {_effect(answer)}{tail}."
+        return f"Cannot tell whether {name} {helps} forecast {what}: {effect}{tail}."
     verb = {
         HELPS: "help" if plural else "helps",
         HURTS: "hurt" if plural else "hurts",
         DOES_NOT_HELP: "do not help" if plural else "does not help",
     }[word]
     if word == HURTS:
-        return f"{_first(name)} {verb} the forecast of {what}: {_effect(answer)}."
-    return f"{_first(name)} {verb} forecast {what}: {_effect(answer)}."
+        return f"{_first(name)} {verb} the forecast of {what}: {effect}."
+    return f"{_first(name)} {verb} forecast {what}: {effect}."
 
 
-def _effect(answer: Answer) -> str:
+def _ahead(bars: int, interval: str, calendar: str) -> str:
+    """Return how far a forecast looks; an exchange that closes counts in bars.
+
+    >>> _ahead(5, "1h", "24/7"), _ahead(5, "1d", "XNYS"), _ahead(1, "1d", "XNYS")
+    ('5h', '5 bars', '1d')
+    """
+    if calendar != "24/7" and bars > 1:
+        return f"{bars} bars"
+    return format_duration(parse_duration(interval) * bars)
+
+
+def _effect(answer: Answer, subject: str) -> str:
     """Return the effect and its interval in words."""
     low, high = answer.interval
     if not all(map(math.isfinite, (answer.effect, low, high))):
         return "no effect could be measured"
     change = "lower" if answer.effect >= 0 else "higher"
     return (
-        f"the loss is {_percent(abs(answer.effect))} {change} with it"
+        f"the loss is {_percent(abs(answer.effect))} {change} with {subject}"
         f" (95 % interval of the gain {_percent(low, '+')} to {_percent(high, '+')})"
     )
 
