@@ -78,7 +78,8 @@ class Steps:
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._started = time.monotonic()
-        self._stage = ""
+        self._stage = self._counted = ""
+        self._counting_since = self._started
         self._bar: Progress | None = None
         self._task: Any = None
 
@@ -87,7 +88,9 @@ class Steps:
         if self._quiet:
             return
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total or None, description=what)
+            self._bar.update(
+                self._task, completed=done, total=total or None, description=what, rate=""
+            )
             return
         stage = what.partition(", ")[0]
         if stage != self._stage:
@@ -97,21 +100,26 @@ class Steps:
 
     def amount(self, done: int, total: int, what: str) -> None:
         """Show an amount with its rate and time left; off a terminal, a line every tenth."""
-        if self._quiet or self._bar is not None:
+        if self._quiet:
+            return
+        if what != self._counted:
+            self._counted, self._counting_since = what, time.monotonic()
+        seconds = max(time.monotonic() - self._counting_since, 1e-9)
+        rate = done / seconds
+        if self._bar is not None:
             self(done, total, what)
+            self._bar.update(self._task, rate=f"{rate:,.0f}/s")
             return
         tenth = 10 * done // max(total, 1)
         if f"{what} {tenth}" != self._stage:
             self._stage = f"{what} {tenth}"
-            seconds = max(time.monotonic() - self._started, 1e-9)
-            rate = done / seconds
             left = (total - done) / rate if rate else 0.0
             speed = f"{rate:,.0f}/s, {left:.0f} s left"
             note(f"[{seconds:5.0f} s] {what}: {done:,} of {total:,}, {speed}")
 
     def showing(self, bar: Progress) -> None:
         """Draw on a bar from now on."""
-        self._bar, self._task = bar, bar.add_task("starting", total=None)
+        self._bar, self._task = bar, bar.add_task("starting", total=None, rate="")
 
 
 @contextmanager
@@ -134,7 +142,8 @@ def steps(quiet: bool) -> Iterator[Steps]:
 
     columns = (
         *(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn()),
-        *(MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()),
+        *(MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn()),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         told.showing(bar)
