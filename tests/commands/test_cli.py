@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import moodtape
+from moodtape.errors import GateFailed, SourceFailed, WarehouseLocked
 
 
 def contents(project: Path) -> dict[str, list[Any]]:
@@ -261,3 +262,36 @@ def test_models_evaluate_reads_labels(
     done = run("models", "evaluate", broken, "--project", project)
     assert done.code == 2
     assert "cannot be read" in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "Interrupted. Nothing is half-stored"),
+        (RuntimeError("odd"), 1, "Unexpected failure: RuntimeError: odd. Run it with --debug"),
+        (GateFailed("a gate"), 4, "a gate"),
+        (SourceFailed("a source"), 5, "a source"),
+        (WarehouseLocked("a lock"), 6, "a lock"),
+    ],
+)
+def test_every_failure_has_its_exit_code(
+    error: BaseException, code: int, message: str, project: Path, run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("moodtape.pipeline.score_texts", fail)
+    done = run("score", "--project", project)
+    assert done.code == code
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_debug_shows_the_trace(
+    project: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODTAPE_DEBUG", "1")
+    done = run("status", "--project", project)
+    assert done.code == 3
+    assert "Traceback" in done.err

@@ -6,10 +6,12 @@ import pytest
 
 from moodtape.commands.console import Steps, print_json, print_table, steps
 
+FIRST = datetime(2025, 1, 2, tzinfo=UTC)
+
 
 def test_a_table_is_as_wide_as_its_cells(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
-        {"name": "bars", "rows": 12345, "share": 0.123456, "first": datetime(2025, 1, 2, tzinfo=UTC)},
+        {"name": "bars", "rows": 12345, "share": 0.123456, "first": FIRST},
         {"name": "a longer name", "rows": 7, "share": None, "first": None},
     ]  # fmt: skip
     print_table(rows, {"name": "what", "rows": "rows", "share": "share", "first": "first"})
