@@ -63,8 +63,7 @@ def main() -> None:
     except Exception as exc:  # noqa: BLE001  the one place where every error becomes a line
         code = _explained(exc)
     except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. Nothing is half-stored; run the command again to go on.\n")
-        code = 130
+        code = _explained(typer.Abort())
     sys.exit(code or 0)
 
 
@@ -76,7 +75,8 @@ def _explained(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, typer.Abort):
+    if isinstance(error, typer.Abort):  # what typer makes of Ctrl-C
+        sys.stderr.write("\nInterrupted. Nothing is half-stored; run the command again to go on.\n")
         return 130
     if isinstance(error, TyperException) and hasattr(error, "show"):
         error.show()  # wrong usage: typer knows how to say it
