@@ -23,6 +23,10 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+"""Exit code that typer gives Ctrl-C."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"moodtape {__version__}")
@@ -62,8 +66,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except Exception as exc:  # noqa: BLE001  the one place where every error becomes a line
         code = _explained(exc)
-    except KeyboardInterrupt:
-        code = _explained(typer.Abort())
+    if code == INTERRUPTED:
+        sys.stderr.write("\nInterrupted. Nothing is half-stored; run the command again to go on.\n")
     sys.exit(code or 0)
 
 
@@ -75,9 +79,6 @@ def _explained(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, typer.Abort):  # what typer makes of Ctrl-C
-        sys.stderr.write("\nInterrupted. Nothing is half-stored; run the command again to go on.\n")
-        return 130
     if isinstance(error, TyperException) and hasattr(error, "show"):
         error.show()  # wrong usage: typer knows how to say it
         return int(getattr(error, "exit_code", 2))
