@@ -29,6 +29,9 @@ PACKAGES = (
     *("tensorflow", "keras", "numpy", "pandas", "duckdb", "onnxruntime", "scipy", "scikit-learn"),
     *("arch", "statsmodels"),
 )
+NETWORK = ("ingest", "http", "news", "bars", "onchain", "indices")
+"""Sections that say how rows are fetched; what a study finds in them is in its rows."""
+
 RESULTS, SERVED, REPORT = "results.json", "served.json", "report.html"
 
 
@@ -41,7 +44,7 @@ def make_run_folder(runs: Path, run_id: str) -> Path:
 
 def config_hash(config: Config) -> str:
     """Return a hash of every setting but the seed; two runs that share it are one trial."""
-    values = config.model_dump(mode="json", exclude={"seed", "project", "storage"})
+    values = config.model_dump(mode="json", exclude={"seed", "project", "storage", *NETWORK})
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -75,9 +75,16 @@ def merge_bars(connection: Connection, stage: Stage, merge: Merge, calendar: str
     return _counts(connection, stage.rows["bar"])
 
 
-def merge_metrics(connection: Connection, stage: Stage, merge: Merge) -> ImportCounts:
+def merge_metrics(
+    connection: Connection, stage: Stage, merge: Merge, live: bool = False
+) -> ImportCounts:
     """Take staged metric values in; return what was new, known and corrected."""
-    parameters = {"path": stage.path("metric"), "now": merge.now, "run_id": merge.run_id}
+    parameters = {
+        "path": stage.path("metric"),
+        "now": merge.now,
+        "run_id": merge.run_id,
+        "live": live,
+    }
     run_script(connection, "merge_metric", parameters)
     return _counts(connection, stage.rows["metric"])
 
@@ -88,10 +95,13 @@ def merge_documents(
     merge: Merge,
     text_version: str,
     alias_version: str,
-    coverage_state: str,
+    coverage_state: str | None,
     backfilled: bool = True,
 ) -> ImportCounts:
-    """Take staged texts in with their mentions, engagement and coverage; mark dirty hours."""
+    """Take staged texts in with their mentions, engagement and coverage; mark dirty hours.
+
+    coverage_state: what the rows' span counts as; None where polls say it.
+    """
     parameters = {
         "now": merge.now,
         "run_id": merge.run_id,

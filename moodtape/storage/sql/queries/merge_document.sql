@@ -2,6 +2,7 @@
 -- further revision, known at its own stamp if it has one, else at $now. So does the same text
 -- with a stamp of its own before the first: whichever copy comes first, the hours are the same.
 -- Texts that were forgotten do not come back. Every hour that changes is marked dirty.
+-- Without a $coverage_state these rows cover nothing: a collector's polls do.
 CREATE OR REPLACE TEMP TABLE incoming AS
 WITH one_per_stamp AS (
     SELECT *
@@ -113,8 +114,9 @@ WHEN NOT MATCHED THEN INSERT;
 MERGE INTO coverage AS stored
 USING (
     SELECT source, collection, min(known_at) AS covered_from, max(known_at) AS covered_until,
-        $coverage_state AS state, $now AS recorded_at, $run_id AS run_id
+        $coverage_state::VARCHAR AS state, $now AS recorded_at, $run_id AS run_id
     FROM read_parquet($path)
+    WHERE $coverage_state::VARCHAR IS NOT NULL
     GROUP BY source, collection
 ) AS v
 ON

@@ -1,5 +1,6 @@
 -- Takes staged metric values in: one that differs from its newest stored version becomes
--- a further row, known at its own stamp if that is new, else at $now.
+-- a further row, known at its own stamp if that is new, else at $now. With $live, values of
+-- the last days and changes were collected as they came.
 CREATE OR REPLACE TEMP TABLE incoming AS
 WITH one_per_stamp AS (
     SELECT *
@@ -31,7 +32,11 @@ SELECT
         WHEN i.stamped AND p.known_at IS NULL THEN i.known_at
         ELSE greatest($now, s.known_at + INTERVAL 1 MICROSECOND)
     END AS known_at,
-    i.value, i.stamped AND p.known_at IS NULL AS stamped, 'single' AS vintage,
+    i.value, i.stamped AND p.known_at IS NULL AS stamped,
+    CASE
+        WHEN $live AND (s.known_at IS NOT NULL OR i.period_end > $now - INTERVAL 10 DAY)
+        THEN 'live' ELSE 'single'
+    END AS vintage,
     $now AS recorded_at, $run_id AS run_id, s.known_at IS NOT NULL AS is_correction
 FROM incoming AS i
 LEFT JOIN newest AS s USING (provider, symbol, metric, period_end)

@@ -1,0 +1,75 @@
+"""What a collector is: something that goes on from a cursor and yields batches of rows.
+
+Three failures are told apart everywhere (`moodtape.errors`): CouldNotAsk, Refused,
+CouldNotRead. A collector that asks several streams (feeds, pairs) notes a failure of one as
+a `Poll` and goes on; it raises only what stops it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from moodtape.config import Config
+from moodtape.errors import CouldNotAsk, Refused, SourceFailed
+from moodtape.ingest.rejects import Rejected
+from moodtape.records import Poll, PollState, Row
+
+if TYPE_CHECKING:
+    from moodtape.ingest.http import Http
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows and the cursor behind them; both are stored in one transaction.
+
+    cursor: opaque; only its collector reads it.
+    polls: questions that were asked since the last batch.
+    rejected: items that the collector itself could not use.
+    """
+
+    rows: Sequence[Row]
+    cursor: str
+    polls: tuple[Poll, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+class Collector(Protocol):
+    """A source of rows. Overlap with what is stored is welcome: keys take care of it."""
+
+    name: str
+    """Also the key of its cursor."""
+
+    def collect(self, cursor: str | None, now: datetime) -> Iterator[Batch]:
+        """Yield what came since the cursor, oldest first; None means from the beginning."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a collector is made with.
+
+    http: the one door to the network; `http.timing.now` tells the time.
+    folder: of the project.
+    since, until: bounds that the user set; None: from the cursor, to now.
+    settings: what `[ingest.plugin.NAME]` says.
+    """
+
+    config: Config
+    http: Http
+    folder: Path
+    since: datetime | None = None
+    until: datetime | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def failed_poll(stream: str, failure: SourceFailed, polled_at: datetime) -> Poll:
+    """Return the poll of a stream that failed."""
+    state: PollState = "unreadable"
+    if isinstance(failure, CouldNotAsk):
+        state = "down"
+    elif isinstance(failure, Refused):
+        state = "refused"
+    return Poll(stream, state, polled_at, 0, str(failure))
