@@ -15,7 +15,6 @@ from moodtape.errors import MoodtapeError
 
 app = typer.Typer(
     name="moodtape",
-    help="The tape of the market's mood: does sentiment help you forecast this coin, or not?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,12 +41,10 @@ def root(
         bool, typer.Option("--debug", help="Show the whole trace of an error.")
     ] = False,
 ) -> None:
-    """Return nothing; common flags of all verbs."""
+    """The tape of the market's mood: does sentiment help you forecast this coin, or not?"""
     if debug:
         os.environ["MOODTAPE_DEBUG"] = "1"
 
-
-root.__doc__ = app.info.help
 
 app.command()(demo.demo)
 app.command()(show.init)
