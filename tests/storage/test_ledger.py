@@ -1,0 +1,128 @@
+"""Trials are entered once and counted by overlap; forecasts stay as they were issued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from moodtape.storage.db import Warehouse
+from moodtape.storage.ledger import earlier_looks, record_trials, store_forecasts
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def connection(tmp_warehouse: Warehouse) -> Iterator[Any]:
+    with tmp_warehouse.write() as opened:
+        yield opened
+
+
+def trial(now: datetime, **changed: Any) -> dict[str, Any]:
+    """Return a study of ten days that end at `now`."""
+    usual = {
+        "config_hash": "a", "symbol": "BTC", "target": "return", "horizon_bars": 1,
+        "forecaster": "network", "test_from": now - 10 * DAY, "test_until": now,
+        "verdict": "cannot tell",
+    }  # fmt: skip
+    return usual | changed
+
+
+def test_a_trial_is_entered_once_and_stays_as_it_was(connection: Any, now: datetime) -> None:
+    record_trials(connection, [trial(now)], "run-1", now)
+    record_trials(connection, [trial(now, verdict="helps")], "run-2", now + DAY)
+    rows = connection.execute("SELECT verdict, run_id, recorded_at FROM trial").fetchall()
+    assert [(word, run) for word, run, _ in rows] == [("cannot tell", "run-1")]
+    assert rows[0][2] == now
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"config_hash": "b"}, {"symbol": "ETH"}, {"target": "direction"}, {"horizon_bars": 4},
+        {"forecaster": "linear"}, {"test_from": "earlier"}, {"test_until": "later"},
+    ],
+)  # fmt: skip
+def test_another_question_is_another_trial(
+    connection: Any, now: datetime, changed: dict[str, Any]
+) -> None:
+    moved = {"earlier": now - 11 * DAY, "later": now + DAY}
+    other = trial(now, **{k: moved.get(str(v), v) for k, v in changed.items()})
+    record_trials(connection, [trial(now), other], "run-1", now)
+    assert connection.execute("SELECT count(*) FROM trial").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("shift_d", "counted"), [(0, 1), (4, 1), (5, 0), (6, 0), (-4, 1), (-5, 0), (40, 0)]
+)
+def test_looks_at_more_than_half_of_the_same_time_count(
+    connection: Any, now: datetime, shift_d: int, counted: int
+) -> None:
+    record_trials(connection, [trial(now)], "run-1", now)
+    moved = timedelta(days=shift_d)
+    present = trial(now, config_hash="b", test_from=now - 10 * DAY + moved, test_until=now + moved)
+    assert earlier_looks(connection, present) == counted
+
+
+def test_a_short_look_inside_a_long_one_was_seen_whole(connection: Any, now: datetime) -> None:
+    record_trials(connection, [trial(now)], "run-1", now)
+    inside = trial(now, config_hash="b", test_from=now - 3 * DAY, test_until=now - 2 * DAY)
+    assert earlier_looks(connection, inside) == 1
+    around = trial(now, config_hash="b", test_from=now - 30 * DAY)
+    assert earlier_looks(connection, around) == 0, "a third of it was seen"
+
+
+def test_only_other_configs_of_the_same_question_are_looks(connection: Any, now: datetime) -> None:
+    entered = [
+        trial(now),
+        trial(now, forecaster="linear"),  # the same study
+        trial(now, config_hash="b"),
+        trial(now, config_hash="c", symbol="ETH"),
+        trial(now, config_hash="d", target="volatility"),
+        trial(now, config_hash="e", horizon_bars=24),
+    ]
+    record_trials(connection, entered, "run-1", now)
+    assert earlier_looks(connection, trial(now)) == 1
+    assert earlier_looks(connection, trial(now, config_hash="z")) == 2
+
+
+def forecast(now: datetime, **changed: Any) -> dict[str, Any]:
+    usual = {
+        "symbol": "BTC", "cutoff": now, "horizon_bars": 1, "run": "model-1",
+        "decision_time": now + timedelta(minutes=2), "late": False,
+        "quantiles": {"0.5": 0.001}, "p_up": 0.6, "volatility": 0.01,
+    }  # fmt: skip
+    return usual | changed
+
+
+def test_a_forecast_is_never_rewritten(connection: Any, now: datetime) -> None:
+    made = now + timedelta(minutes=3)
+    assert store_forecasts(connection, [forecast(now)], "1h", "run-1", made) == 1
+    wiser = forecast(now, p_up=0.1, late=True, quantiles=None)
+    assert store_forecasts(connection, [wiser], "1h", "run-2", made + DAY) == 0
+    rows = connection.execute(
+        "SELECT p_up, late, quantiles->>'0.5', made_at, run_id FROM forecast"
+    ).fetchall()
+    assert [row[:3] + row[4:] for row in rows] == [(0.6, False, "0.001", "run-1")]
+    assert rows[0][3] == made
+
+
+def test_another_bar_horizon_model_or_interval_is_another_forecast(
+    connection: Any, now: datetime
+) -> None:
+    others = [
+        forecast(now),
+        forecast(now, cutoff=now + timedelta(hours=1)),
+        forecast(now, horizon_bars=4),
+        forecast(now, run="model-2"),
+        forecast(now, symbol="ETH", quantiles=None, p_up=None, volatility=None),
+    ]
+    assert store_forecasts(connection, others, "1h", "run-1", now) == 5
+    assert store_forecasts(connection, others[:1], "1d", "run-1", now) == 1
+    assert store_forecasts(connection, others, "1h", "run-2", now) == 0
+    empty = connection.execute(
+        "SELECT quantiles, p_up, volatility FROM forecast WHERE symbol = 'ETH'"
+    ).fetchall()
+    assert empty == [(None, None, None)]

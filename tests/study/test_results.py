@@ -1,0 +1,186 @@
+"""What results.json promises, and which caveats stand in it when."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from moodtape.forecaster.runs import plain
+from moodtape.storage.db import Warehouse
+from moodtape.study.ablate import Outcome
+from moodtape.study.ground import Ground
+from moodtape.study.results import ablation_results, caveats
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
+AUDIT = {"clean": True, "checked": 9, "offenders": [], "cuts": [NOW]}
+ANSWER = {
+    *("symbol", "target", "horizon_bars", "forecaster", "decides", "verdict", "sentence"),
+    *("reasons", "loss", "effect", "interval", "effect_shift", "interval_shift", "p"),
+    *("p_adjusted", "margin", "minimum_detectable_effect", "positive_control", "family_size"),
+    *("look", "audit", "run", "report", "n", "blocks", "losses", "fold_effects", "seed_effects"),
+    "dm",
+}
+TEXTS = {"source": "news", "collection": "wire", "assumed_share": 0.0, "state": "crawled"}
+
+
+@pytest.fixture(scope="module")
+def results(warehouse: Warehouse, ground: Ground, outcome: Outcome) -> dict[str, Any]:
+    looks = {"BTC return 1": 2}
+    return ablation_results(
+        warehouse, ground, outcome, AUDIT, looks, "run-1", "moodtape ablate", NOW
+    )
+
+
+def test_results_are_json_and_nothing_else(results: dict[str, Any]) -> None:
+    text = json.dumps(plain(results), allow_nan=False)
+    assert json.loads(text) == plain(results)
+
+    def numbers(value: Any) -> Any:
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            for part in value:
+                yield from numbers(part)
+        elif isinstance(value, float):
+            yield value
+
+    assert all(math.isfinite(number) for number in numbers(plain(results)))
+
+
+def test_every_key_that_others_build_on_is_there(results: dict[str, Any]) -> None:
+    assert results["schema_version"] == 1
+    assert results["command"] == "ablate"
+    assert results["warnings"] == []
+    for answer in results["results"]:
+        assert set(answer) == ANSWER
+        assert set(answer["p"]) == {"null", "shift", "echo"}
+        assert answer["run"] == "run-1"
+        assert answer["audit"] == "clean"
+        assert answer["family_size"] == 3
+        assert answer["interval"][0] <= answer["effect"] <= answer["interval"][1]
+        assert sum(f["n"] for f in answer["fold_effects"]) == answer["n"]
+    looks = {answer["target"]: answer["look"] for answer in results["results"]}
+    assert looks == {"return": 3, "direction": 1, "volatility": 1}
+
+
+def test_the_figures_are_those_of_the_study(
+    results: dict[str, Any], ground: Ground, outcome: Outcome
+) -> None:
+    for answer in results["results"]:
+        losses = answer["losses"]
+        real = outcome.studies[0].real
+        gain = (losses["null"] - losses[real]) / losses["null"]
+        assert answer["effect"] == pytest.approx(gain), answer["target"]
+        over = (losses["shift"] - losses[real]) / losses["null"]
+        assert answer["effect_shift"] == pytest.approx(over), answer["target"]
+        assert {"persistence", "base rate"} <= set(losses)
+    assert [f["number"] for f in results["folds"]] == [1, 2]
+    assert [f["test"] for f in results["folds"]] == [len(f.test) for f in ground.folds]
+    assert [arm["name"] for arm in results["arms"]] == [arm.name for arm in ground.arms]
+    columns = {arm["name"]: arm["columns"] for arm in results["arms"]}
+    assert columns["price"] < columns["price+sentiment"] < columns["full"]
+
+
+def test_texts_are_counted_as_far_as_the_study_reads_them(
+    results: dict[str, Any], warehouse: Warehouse, ground: Ground
+) -> None:
+    with warehouse.read() as connection:
+        inside = connection.execute(
+            "SELECT count(*) FROM document WHERE known_at >= ? AND known_at < ?",
+            [ground.span.since, ground.span.until],
+        ).fetchall()[0][0]
+    assert results["texts_used"] == inside > 400
+    assert results["kinds"] is None, "the lexicon tells no kinds"
+    assert results["question"]["scorer"] == ground.request.scorer
+
+
+def test_a_study_without_texts_speaks_of_none(
+    warehouse: Warehouse, ground: Ground, outcome: Outcome
+) -> None:
+    dry = replace(ground, dataset=replace(ground.dataset, streams=()))
+    results = ablation_results(warehouse, dry, outcome, AUDIT, {}, "run-1", "x", NOW)
+    assert results["texts_used"] == 0
+    assert results["coverage"] == []
+    assert results["question"]["scorer"] is None
+    assert not any("scorer" in text for text in results["caveats"])
+
+
+def test_a_red_audit_stands_beside_every_answer(
+    warehouse: Warehouse, ground: Ground, outcome: Outcome
+) -> None:
+    red = {**AUDIT, "clean": False}
+    results = ablation_results(warehouse, ground, outcome, red, {}, "run-1", "x", NOW)
+    assert {answer["audit"] for answer in results["results"]} == {"red"}
+
+
+@pytest.fixture
+def calm(ground: Ground) -> Ground:
+    """Return a ground that nothing is to be said against."""
+    targets = {key: replace(t, left_out=0) for key, t in ground.dataset.targets.items()}
+    dataset = replace(ground.dataset, notes={}, metrics=(), targets=targets)
+    old = ground.span.since - timedelta(days=1)
+    return replace(ground, dataset=dataset, notes=(), trained_until=old)
+
+
+def said(ground: Ground, **texts: Any) -> list[str]:
+    """Return the caveats but the last, which every study of this version has."""
+    *found, last = caveats(ground, [{**TEXTS, **texts}])
+    assert last.startswith("No positive control and no echo placebo were run")
+    return found
+
+
+def test_nothing_is_said_without_cause(calm: Ground) -> None:
+    assert said(calm) == []
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.05, False), (0.06, True), (1.0, True)])
+def test_assumed_stamps_are_said_above_one_in_twenty(
+    calm: Ground, share: float, told: bool
+) -> None:
+    found = said(calm, assumed_share=share)
+    assert bool(found) == told
+    if told:
+        assert found == [
+            f"Of the texts of news/wire, {round(100 * share)} % have no collection time; they"
+            " count as known at publication plus an assumed delay."
+        ]
+
+
+def test_a_crawl_that_is_not_stated(calm: Ground) -> None:
+    (text,) = said(calm, state="partial")
+    assert text.startswith("Hours without a text of news/wire count as unknown")
+
+
+def test_the_scorers_age(calm: Ground) -> None:
+    assert said(replace(calm, trained_until=calm.span.since)) == []
+    (later,) = said(replace(calm, trained_until=datetime(2026, 11, 24, tzinfo=UTC)))
+    assert "on what was known until 2026-11-24 00:00Z" in later
+    assert later.endswith("it may have read the future.")
+    (unknown,) = said(replace(calm, trained_until=None))
+    assert "made at an unknown time" in unknown
+    *rest, _ = caveats(replace(calm, trained_until=None), [])
+    assert rest == [], "without texts nobody asks how old the scorer is"
+
+
+def test_holes_corrections_metrics_and_what_was_left_out(calm: Ground) -> None:
+    targets = dict(calm.dataset.targets)
+    targets["direction_1"] = replace(targets["direction_1"], left_out=4)
+    targets["volatility_1"] = replace(targets["volatility_1"], left_out=5)
+    notes = {"missing_bars": 61, "corrected_bars": 2}
+    dataset = replace(
+        calm.dataset, notes=notes, targets=targets, metrics=("AdrActCnt@coinmetrics",)
+    )
+    found = said(replace(calm, dataset=dataset, notes=("the study begins with the first text",)))
+    assert [text.split(";")[0].split(",")[0] for text in found] == [
+        "The study begins with the first text.",
+        "61 bars are missing",
+        "2 bars were corrected later",
+        "Metrics were imported in one vintage: values are those known today",
+        "4 returns of exactly zero have no direction and are left out of it.",
+        "5 bars without movement count with a volatility of one basis point.",
+    ]
