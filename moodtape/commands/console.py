@@ -113,9 +113,8 @@ class Steps:
         tenth = 10 * done // max(total, 1)
         if f"{what} {tenth}" != self._stage:
             self._stage = f"{what} {tenth}"
-            left = (total - done) / rate if rate else 0.0
-            speed = f"{rate:,.0f}/s, {left:.0f} s left"
-            note(f"[{seconds:5.0f} s] {what}: {done:,} of {total:,}, {speed}")
+            speed = f", {rate:,.0f}/s, {(total - done) / rate:.0f} s left" if done else ""
+            note(f"[{seconds:5.0f} s] {what}: {done:,} of {total:,}{speed}")
 
     def showing(self, bar: Progress) -> None:
         """Draw on a bar from now on."""

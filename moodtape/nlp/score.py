@@ -53,13 +53,15 @@ def score_unscored(
         run_id: kept with the scores.
         now: kept with the scores.
         span: only texts known in it; all by default.
-        progress: called with texts done and texts in all.
+        progress: called with texts done and texts in all, at the beginning too.
     """
     started = time.monotonic()
     name = scorer_id(scorer)
     with warehouse.read() as connection:
         total = unscored_count(connection, name, span)
     done = 0
+    if progress is not None and total:
+        progress(done, total)
     while done < total:
         with warehouse.read() as connection:
             page = unscored_page(connection, name, span, PAGE_TEXTS)

@@ -185,7 +185,7 @@ def test_progress_counts_pages(
     monkeypatch.setattr(score, "PAGE_TEXTS", 3)
     said: list[tuple[int, int]] = []
     run(make("a"), progress=lambda done, total: said.append((done, total)))
-    assert said == [(3, 7), (6, 7), (7, 7)]
+    assert said == [(0, 7), (3, 7), (6, 7), (7, 7)]
 
 
 def test_a_new_text_costs_one_score_and_remakes_its_hours(
