@@ -1,0 +1,180 @@
+"""Price bars of Binance, by REST and without a key: pages of bars that are over.
+
+Every page is checked before a bar of it is used: a list, twelve columns, opens on the grid,
+rising, inside the stretch that was asked for.
+
+Source: binance/binance-spot-api-docs, rest-api.md, "Kline/Candlestick data".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from moodtape.clock import EPOCH, floor_to, format_duration, iso, parse_duration
+from moodtape.config import BarsSection
+from moodtape.errors import ConfigError, CouldNotRead, SourceFailed
+from moodtape.ingest.base import Batch, Tools, failed_poll
+from moodtape.ingest.http import Answer, Http
+from moodtape.ingest.rejects import Rejected
+from moodtape.records import Bar, Poll
+
+VENUE = "binance"
+INTERVALS = {
+    **{f"{n}min": f"{n}m" for n in (1, 3, 5, 15, 30)},
+    **{f"{n}h": f"{n}h" for n in (1, 2, 4, 6, 8, 12)},
+    "1d": "1d",
+    "3d": "3d",
+    "7d": "1w",
+}
+"""Our length of a bar, and theirs."""
+
+COLUMNS = 12
+_MONDAY = timedelta(days=4)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One series of bars."""
+
+    symbol: str
+    quote: str
+
+    @property
+    def code(self) -> str:
+        """Return the pair as Binance writes it."""
+        return f"{self.symbol}{self.quote}"
+
+
+def collector(tools: Tools) -> BinanceBars:
+    """Return the collector of the symbols that the config forecasts."""
+    market, bars = tools.config.market, tools.config.bars
+    pairs = [Pair(symbol, market.quote.get(symbol, bars.quote)) for symbol in market.symbols]
+    interval = format_duration(parse_duration(market.interval))
+    if interval not in INTERVALS:
+        raise ConfigError(
+            f"market.interval: Binance has no bars of {interval}. It has: {', '.join(INTERVALS)}."
+        )
+    return BinanceBars(pairs, interval, bars, tools.http, tools.since, tools.until)
+
+
+class BinanceBars:
+    """Collects bars page by page; the cursor is the open of the newest stored bar of each pair."""
+
+    name = "bars"
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        interval: str,
+        bars: BarsSection,
+        http: Http,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        self.pairs, self.interval, self.bars, self.http = pairs, interval, bars, http
+        self.since, self.until = since, until
+        self.step = parse_duration(interval)
+
+    def collect(self, cursor: str | None, now: datetime) -> Iterator[Batch]:
+        """Yield a batch for each page; a pair that fails does not keep the others from it."""
+        newest: dict[str, str] = json.loads(cursor or "{}")
+        for pair in self.pairs:
+            stream = f"{pair.code} {self.interval}"
+            try:
+                yield from self._pages(pair, stream, newest, now)
+            except SourceFailed as failure:
+                poll = failed_poll(stream, failure, self.http.timing.now())
+                yield Batch((), json.dumps(newest), (poll,))
+
+    def _pages(
+        self, pair: Pair, stream: str, newest: dict[str, str], now: datetime
+    ) -> Iterator[Batch]:
+        """Yield the bars of one pair, and move its place in the cursor with them."""
+        stored = datetime.fromisoformat(newest[stream]) if stream in newest else None
+        start = self._grid(self.since or self._begin(stored, now))
+        # A stretch that does not join what is stored must not move the cursor over the gap.
+        joins = stored is None or start <= stored + self.step
+        while True:
+            answer = self.http.get(
+                f"{self.bars.base_url.rstrip('/')}/api/v3/klines",
+                {
+                    "symbol": pair.code,
+                    "interval": INTERVALS[self.interval],
+                    "startTime": _milliseconds(start),
+                    "limit": self.bars.page,
+                },
+            )
+            final = answer.server_time - timedelta(seconds=self.bars.grace_s)
+            opens, bars, rejected = self._read(pair, answer, start)
+            end = min(final, self.until) if self.until else final
+            over = [bar for bar in bars if bar.open_time + self.step <= end]
+            if over and joins:
+                last = max(over[-1].open_time, stored or over[-1].open_time)
+                newest[stream] = last.isoformat()
+            fresh = sum(1 for bar in over if stored is None or bar.open_time > stored)
+            poll = Poll(stream, "ok" if fresh else "empty", answer.fetched_at, fresh)
+            yield Batch(over, json.dumps(newest), (poll,), tuple(rejected))
+            if len(opens) < self.bars.page or opens[-1] + self.step >= end:
+                return
+            start = opens[-1] + self.step
+
+    def _begin(self, stored: datetime | None, now: datetime) -> datetime:
+        """Return where to go on: a few bars back, since a venue corrects its last bars."""
+        if stored is None:
+            return now - timedelta(days=self.bars.first_days)
+        return stored - self.bars.overlap_bars * self.step
+
+    def _grid(self, instant: datetime) -> datetime:
+        """Return the open of the bar at an instant; weeks open on Mondays."""
+        shift = _MONDAY if self.step % timedelta(days=7) == timedelta(0) else timedelta(0)
+        return floor_to(instant - shift, self.step) + shift
+
+    def _read(
+        self, pair: Pair, answer: Answer, start: datetime
+    ) -> tuple[list[datetime], list[Bar], list[Rejected]]:
+        """Return the opens of all bars of a page, its bars, and rows that are none."""
+        rows = answer.json()
+        if not isinstance(rows, list) or len(rows) > self.bars.page:
+            raise CouldNotRead(f"{answer.place} sent no page of bars.")
+        opens: list[datetime] = []
+        bars, rejected = [], []
+        for row in rows:
+            opened = self._open_time(row, answer.place)
+            if self._grid(opened) != opened or opened < (opens[-1] + self.step if opens else start):
+                raise CouldNotRead(
+                    f"{answer.place} sent a bar of {iso(opened)} out of place, asked for"
+                    f" {self.interval} bars since {iso(start)}."
+                )
+            opens.append(opened)
+            try:
+                bars.append(_bar(pair, self.interval, opened, row))
+            except (TypeError, ValueError):
+                place = f"{pair.symbol} {self.interval} {opened:%Y-%m-%dT%H:%MZ}"
+                rejected.append(Rejected(place, "a number cannot be read", json.dumps(row)[:4096]))
+        return opens, bars, rejected
+
+    @staticmethod
+    def _open_time(row: Any, place: str) -> datetime:
+        if not isinstance(row, list) or len(row) != COLUMNS or type(row[0]) is not int:
+            raise CouldNotRead(f"{place} sent a bar that has not its {COLUMNS} columns.")
+        micros = row[0] if row[0] > 10**14 else row[0] * 1000
+        try:
+            return EPOCH + timedelta(microseconds=micros)
+        except OverflowError as exc:
+            raise CouldNotRead(f"{place} sent a bar of no year that there is.") from exc
+
+
+def _bar(pair: Pair, interval: str, opened: datetime, row: Sequence[Any]) -> Bar:
+    opening, high, low, close, volume = (float(cell) for cell in row[1:6])
+    return Bar(
+        pair.symbol, VENUE, pair.quote, interval, opened, opening, high, low, close, volume,
+        float(row[7]), int(row[8]), float(row[9]),
+    )  # fmt: skip
+
+
+def _milliseconds(instant: datetime) -> int:
+    return (instant - EPOCH) // timedelta(milliseconds=1)
