@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from moodtape import __version__
-from moodtape.commands import demo, files, show, study
+from moodtape.commands import demo, files, ingest, show, study
 from moodtape.errors import MoodtapeError
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ def root(
 app.command()(demo.demo)
 app.command()(show.init)
 app.add_typer(show.config_app, name="config")
+app.command()(ingest.ingest)
 app.add_typer(files.app, name="import")
 for verb in (study.score, study.train, study.evaluate, study.ablate, study.predict, study.audit):
     app.command()(verb)

@@ -6,6 +6,7 @@
     │   └── UnreadableFile     2  a file cannot be used at all
     ├── DataMissing            3  rows that a command needs are not there
     │   └── DataStale          3  they are there and too old
+    ├── PlugInBroken           1  an installed plug-in cannot be loaded
     ├── GateFailed             4  audit or promotion refused
     ├── SourceFailed           5  a provider, a quota or a budget said no
     │   ├── CouldNotAsk        5  no answer: no network, no such host, no time left
@@ -50,6 +51,10 @@ class DataMissing(MoodtapeError):
 
 class DataStale(DataMissing):
     """The newest row is older than the command can accept."""
+
+
+class PlugInBroken(MoodtapeError):
+    """An installed plug-in cannot be loaded."""
 
 
 class GateFailed(MoodtapeError):

@@ -19,6 +19,7 @@ from moodtape.study.project import ground_of, hour_rules, warehouse_of
 
 if TYPE_CHECKING:
     from moodtape.ingest.importer import FileResult, ImportOptions
+    from moodtape.ingest.result import SourceResult
     from moodtape.nlp.score import ScoreSummary
     from moodtape.study.ground import Question
 
@@ -54,6 +55,33 @@ def import_files(
 
 def _bound(progress: Callable[[Path, int, int], None], path: Path) -> Callable[[int, int], None]:
     return lambda done, total: progress(path, done, total)
+
+
+def ingest(
+    settings: Settings,
+    sources: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    dry_run: bool = False,
+    progress: Steps | None = None,
+) -> list[SourceResult]:
+    """Ask sources for what is new, each by itself, and return what came of each.
+
+    Args:
+        sources: names of collectors; those of the config if empty.
+        since, until: a stretch to fetch instead of what came since the last poll.
+        dry_run: ask and read, but store nothing.
+    Raises:
+        UsageError: a source is unknown, or its settings cannot work; nothing was asked.
+        WarehouseLocked: another process is writing.
+    """
+    from moodtape.ingest.run import Plan, run_collectors
+
+    plan = Plan(
+        warehouse_of(settings), settings.staging, settings.folder, settings.config, since, until,
+        dry_run,
+    )  # fmt: skip
+    return run_collectors(plan, sources or settings.config.ingest.sources, progress)
 
 
 def undo_import(settings: Settings, run_id: str) -> dict[str, int]:

@@ -80,6 +80,7 @@ _TABLES = {
              "last"),
     "metrics": ("provider", "symbol", "metrics", "values", "first", "last"),
     "texts": ("source", "collection", "texts", "revisions", "first", "last"),
+    "polls": ("collector", "stream", "state", "last_poll", "last_good"),
     "scorers": ("name", "scored", "unscored", "trained_until", "scorer"),
     "quarantine": ("source", "reason", "rows"),
     "runs": ("run_id", "command", "status", "started_at", "finished_at"),
@@ -99,7 +100,9 @@ def _print_status_json(found: dict[str, list[dict[str, Any]]]) -> None:
         "schema_version": 1,
         "command": "status",
         "warnings": [],
-        "sources": {k: found[k] for k in ("bars", "metrics", "texts", "scorers", "quarantine")},
+        "sources": {
+            k: found[k] for k in ("bars", "metrics", "texts", "polls", "scorers", "quarantine")
+        },
         "gaps": gaps,
         "last_runs": found["runs"],
         "skill": None,

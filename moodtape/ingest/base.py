@@ -38,7 +38,11 @@ class Batch:
 
 
 class Collector(Protocol):
-    """A source of rows. Overlap with what is stored is welcome: keys take care of it."""
+    """A source of rows. Overlap with what is stored is welcome: keys take care of it.
+
+    A collector of texts may also have `covers`, the source and collection of its texts: then
+    its polls say in which hours there was no text.
+    """
 
     name: str
     """Also the key of its cursor."""

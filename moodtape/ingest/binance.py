@@ -126,7 +126,7 @@ class BinanceBars:
         """Return where to go on: a few bars back, since a venue corrects its last bars."""
         if stored is None:
             return now - timedelta(days=self.bars.first_days)
-        return stored - self.bars.overlap_bars * self.step
+        return stored - (self.bars.overlap_bars - 1) * self.step
 
     def _grid(self, instant: datetime) -> datetime:
         """Return the open of the bar at an instant; weeks open on Mondays."""

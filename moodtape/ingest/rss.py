@@ -104,6 +104,7 @@ class NewsFeeds:
 
     def __init__(self, feeds: Sequence[FeedSource], news: NewsSection, http: Http) -> None:
         self.feeds, self.news, self.http = feeds, news, http
+        self.covers = ("news", news.collection)
 
     def collect(self, cursor: str | None, now: datetime) -> Iterator[Batch]:
         """Yield a batch for each feed with something new, and one for the polls that are left."""

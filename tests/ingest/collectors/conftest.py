@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -122,8 +125,6 @@ class FakeTime:
         return low + self.share * (high - low)
 
     def now(self) -> datetime:
-        from datetime import timedelta
-
         return self.start + timedelta(seconds=sum(self.slept))
 
     @property
@@ -150,3 +151,104 @@ def make_http(loopback: Loopback, fake_time: FakeTime) -> Callable[..., Http]:
         return Http(HttpSection(**policy), addresses, fake_time.timing)
 
     return make
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Providers:
+    """The four keyless sources on one loopback server, with feeds `one` and `two`.
+
+    Bars and metrics reach back two days from `now()`; texts are what `publish` was told.
+    """
+
+    def __init__(self, loopback: Loopback, folder: Path, now: Callable[[], datetime]) -> None:
+        self.loopback, self.folder, self.now = loopback, folder, now
+        self.texts: dict[str, list[tuple[str, str, datetime]]] = {"one": [], "two": []}
+        self.closes: dict[datetime, float] = {}
+        loopback.answers |= {
+            "/api/v3/klines": self.klines,
+            "/v4/timeseries/asset-metrics": self.metrics,
+            "/fng/": self.index,
+            "/one": lambda asked: self.feed("one"),
+            "/two": lambda asked: self.feed("two"),
+        }
+        tables = [f'[{n}]\nurl = "{loopback.url}/{n}"\nabout = "x"\n' for n in self.texts]
+        (folder / "feeds.toml").write_text("".join(tables))
+        (folder / "moodtape.toml").write_text(
+            f'''
+            [http]
+            attempts = 1
+            [news]
+            feeds = "feeds.toml"
+            [bars]
+            base_url = "{loopback.url}"
+            first_days = 1
+            page = 10
+            grace_s = 0
+            [onchain]
+            base_url = "{loopback.url}"
+            metrics = ["TxCnt"]
+            [indices]
+            base_url = "{loopback.url}"
+            '''
+        )
+
+    def publish(self, feed: str, guid: str, title: str, hours_ago: float = 0.5) -> None:
+        """Let a feed show a text, newest first."""
+        at = self.now() - hours_ago * HOUR
+        kept = [text for text in self.texts[feed] if text[0] != guid]
+        self.texts[feed] = [(guid, title, at), *kept]
+
+    def feed(self, name: str) -> Reply:
+        items = "".join(
+            f"<item><guid>{guid}</guid><title>{title}</title>"
+            f"<pubDate>{format_datetime(at)}</pubDate></item>"
+            for guid, title, at in self.texts[name]
+        )
+        return Reply(f'<rss version="2.0"><channel>{items}</channel></rss>'.encode())
+
+    def klines(self, asked: Asked) -> Reply:
+        now, rows = self.now(), []
+        start = datetime.fromtimestamp(int(asked.query["startTime"]) / 1000, UTC)
+        while start <= now and len(rows) < int(asked.query["limit"]):
+            close = self.closes.get(start, 100.0 + start.hour)
+            millis = int(start.timestamp() * 1000)
+            rows.append([millis, "100", "130", "90", str(close), "1.5", 0, "150", 3, "1", "1", "0"])
+            start += HOUR
+        return Reply(json.dumps(rows).encode())
+
+    def metrics(self, asked: Asked) -> Reply:
+        day = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        rows = [
+            {
+                "asset": "btc",
+                "time": f"{day - n * DAY:%Y-%m-%dT00:00:00.000000000Z}",
+                "TxCnt": str(n),
+            }
+            for n in (3, 2)
+        ]
+        return Reply(json.dumps({"data": rows}).encode())
+
+    def index(self, asked: Asked) -> Reply:
+        day = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        rows = [
+            {"value": str(50 + n), "timestamp": str(int((day - n * DAY).timestamp()))}
+            for n in range(2)
+        ]
+        return Reply(json.dumps({"data": rows}).encode())
+
+
+@pytest.fixture
+def make_providers(loopback: Loopback, tmp_path: Path) -> Callable[..., Providers]:
+    def make(now: Callable[[], datetime]) -> Providers:
+        folder = tmp_path / "project"
+        folder.mkdir()
+        return Providers(loopback, folder, now)
+
+    return make
+
+
+@pytest.fixture
+def providers(make_providers: Callable[..., Providers], fake_time: FakeTime) -> Providers:
+    return make_providers(fake_time.now)

@@ -132,8 +132,8 @@ def test_the_next_poll_reads_the_last_bars_again(
     fake_time.sleep(7300)
     exchange.closes[NOON - HOUR] = 10.5
     (batch,) = collect(cursor, overlap_bars=3)
-    assert opens([batch]) == [20, 21, 22, 23, 24, 25]
-    assert [r.close for r in batch.rows if isinstance(r, Bar)][3] == 10.5, "a corrected bar"
+    assert opens([batch]) == [21, 22, 23, 24, 25]
+    assert [r.close for r in batch.rows if isinstance(r, Bar)][2] == 10.5, "a corrected bar"
     assert [(p.state, p.items) for p in batch.polls] == [("ok", 2)], "two of them are new"
     assert [p.state for p in collect(batch.cursor)[0].polls] == ["empty"]
 

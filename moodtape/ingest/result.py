@@ -1,0 +1,69 @@
+"""What came of each source, for people and for other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from moodtape.errors import SourceFailed
+from moodtape.records import GOOD_POLLS, ImportCounts, Poll
+
+State = Literal["done", "partial", "failed"]
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """What came of one source.
+
+    state: done; partial: some streams failed; failed: the collector stopped.
+    rows: that the source sent, known ones included.
+    polls: the last one of each stream.
+    cause: what stopped it, for --debug.
+    """
+
+    source: str
+    state: State
+    rows: int = 0
+    counts: ImportCounts = field(default_factory=ImportCounts)
+    polls: tuple[Poll, ...] = ()
+    error: str = ""
+    cause: Exception | None = None
+
+    @property
+    def failed_polls(self) -> tuple[Poll, ...]:
+        """Return the streams that cannot be said to be complete."""
+        return tuple(poll for poll in self.polls if poll.state not in GOOD_POLLS)
+
+
+def summary(results: Sequence[SourceResult]) -> dict[str, Any]:
+    """Return what came of a run under the names that `--json` promises."""
+    total = ImportCounts()
+    for result in results:
+        total += result.counts
+    sources = [
+        {
+            "source": result.source,
+            "state": result.state,
+            "rows": result.rows,
+            **result.counts.as_dict(),
+            "error": result.error or None,
+            "streams": [
+                {"stream": p.stream, "state": p.state, "items": p.items, "detail": p.detail or None}
+                for p in result.polls
+            ],
+        }
+        for result in results
+    ]
+    return {**total.as_dict(), "sources": sources}
+
+
+def require_all(results: Sequence[SourceResult]) -> None:
+    """Make sure that every source came in full.
+
+    Raises:
+        SourceFailed: some did not; the others are in.
+    """
+    bad = [f"{r.source} ({r.state})" for r in results if r.state != "done"]
+    if bad:
+        raise SourceFailed(f"Not everything came: {', '.join(bad)}. What came is stored.")

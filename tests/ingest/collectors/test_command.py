@@ -1,0 +1,122 @@
+"""`moodtape ingest` as it is typed, with the real clock and a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from moodtape.cli import main
+from moodtape.clock import floor_to, utc_now
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def providers(make_providers: Callable[..., Any]) -> Any:
+    # The last bar of a provider that stood still then is over now, at whatever minute this runs.
+    before = floor_to(utc_now(), timedelta(hours=1)) - timedelta(minutes=1)
+    made = make_providers(lambda: before)
+    made.publish("one", "a1", "Bitcoin rallies to a new high")
+    made.publish("two", "b1", "Ether falls hard after the hack")
+    return made
+
+
+@pytest.fixture
+def run(providers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def moodtape(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(
+            sys, "argv", ["moodtape", *arguments, "--project", str(providers.folder)]
+        )
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return moodtape
+
+
+def test_a_whole_run_without_a_key(run: Run) -> None:
+    code, out, err = run("ingest")
+    assert code == 0, err
+    assert [line.split()[:4] for line in out.splitlines()] == [
+        ["source", "state", "streams", "rows"], ["-" * 7, "-" * 5, "-" * 7, "-" * 4],
+        ["news", "done", "2", "of"], ["bars", "done", "1", "of"], ["onchain", "done", "1", "of"],
+        ["indices", "done", "1", "of"],
+    ]  # fmt: skip
+    assert "bars (1 of 4 done)" in err
+    assert "There are new texts. Run: moodtape score" in err
+    code, out, _ = run("ingest", "--json")
+    told = json.loads(out)
+    assert (code, told["new"], told["corrected"], told["dry_run"]) == (0, 0, 0, False)
+    assert (told["schema_version"], told["command"], told["warnings"]) == (1, "ingest", [])
+    assert {s["source"]: s["state"] for s in told["sources"]} == dict.fromkeys(
+        ("news", "bars", "onchain", "indices"), "done"
+    )
+    code, out, _ = run("status", "--json")
+    streams = {
+        (p["collector"], p["stream"]): p["state"] for p in json.loads(out)["sources"]["polls"]
+    }
+    assert streams == {
+        ("bars", "BTCUSDT 1h"): "empty", ("indices", "fear_greed"): "empty",
+        ("news", "one"): "empty", ("news", "two"): "empty", ("onchain", "BTC"): "empty",
+    }  # fmt: skip
+
+
+def test_a_failed_feed_is_shown_and_ends_with_five(run: Run, providers: Any, reply: Any) -> None:
+    providers.loopback.answers["/two"] = reply(b"<html>", 403)
+    code, out, err = run("ingest", "news", "indices")
+    assert code == 5
+    assert "news two refused: " in out
+    assert "/two answered 403." in out
+    assert err.splitlines()[-1] == "Not everything came: news (partial). What came is stored."
+    code, out, err = run("ingest", "news", "--json")
+    assert (code, json.loads(out)["sources"][0]["state"]) == (5, "partial")
+
+
+def test_a_stand_in_named_on_the_command_line(run: Run, providers: Any, reply: Any) -> None:
+    base = providers.loopback.url
+    (providers.folder / "moodtape.toml").write_text("[http]\nattempts = 1\n")
+    providers.loopback.answers["/decrypt.co/feed"] = providers.loopback.answers["/one"]
+    code, out, _ = run("ingest", "news", "indices", "--json", "--base-url", f"news={base}",
+                       "--base-url", f"indices={base}/")  # fmt: skip
+    told = json.loads(out)
+    states = {s["stream"]: s["state"] for s in told["sources"][0]["streams"]}
+    assert states.pop("decrypt") == "ok"
+    assert set(states.values()) == {"refused"}, "the others are not there: 404"
+    assert (code, told["sources"][1]["state"]) == (5, "done")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ingest", "nwes"), "There is no collector 'nwes'. Did you mean news?"),
+        (("ingest", "--base-url", "news"), "write it as SOURCE=URL"),
+        (("ingest", "--base-url", "bar=http://x"), "Did you mean bars?"),
+        (("ingest", "--since", "soon"), "not an ISO date or time"),
+        (("ingest", "--symbol", "btc"), "is not an asset in upper case"),
+    ],
+)
+def test_wrong_usage_is_told(
+    arguments: tuple[str, ...], message: str, run: Run, providers: Any
+) -> None:
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert message in err
+    assert providers.loopback.asked == []
+
+
+def test_a_dry_run(run: Run, providers: Any) -> None:
+    code, out, err = run("ingest", "bars", "--dry-run")
+    assert (code, "new" in out) == (0, False)
+    assert "nothing was stored" in err
+    assert not (providers.folder / "moodtape.duckdb").exists()
+
+
+def test_since_and_until(run: Run, providers: Any) -> None:
+    _, out, _ = run("ingest", "bars", "--since", "2025-03-01", "--until", "2025-03-03", "--json")
+    assert json.loads(out)["new"] == 48
