@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import parse_instant, utc_now
-from moodtape.records import Span
+from moodtape.records import TEXT_SOURCES, Source, Span
 from moodtape.settings import Settings
 from moodtape.storage.write import begin_run, finish_run, new_run_id
 from moodtape.study.project import ground_of, hour_rules, warehouse_of
@@ -96,17 +96,21 @@ def score_texts(
     settings: Settings,
     span: Span | None = None,
     progress: Callable[[int, int], None] | None = None,
+    sources: tuple[Source, ...] = TEXT_SOURCES,
 ) -> ScoreSummary:
     """Score every text that the config's scorer has not scored, and remake the hours they touch."""
     from moodtape.nlp.registry import load_scorer
     from moodtape.nlp.score import score_unscored
+    from moodtape.storage.scores import Which
 
     config, now = settings.config, utc_now()
     scorer = load_scorer(config.sentiment.scorer, threads=config.storage.threads)
     warehouse, run_id = warehouse_of(settings), new_run_id(now)
     with warehouse.write() as connection:
         begin_run(connection, run_id, "score", {"scorer": scorer.name}, now)
-    summary = score_unscored(warehouse, scorer, hour_rules(config), run_id, now, span, progress)
+    summary = score_unscored(
+        warehouse, scorer, hour_rules(config), run_id, now, Which(span, sources), progress
+    )
     with warehouse.write() as connection:
         counts = {"scored": summary.scored, "hours": summary.hours}
         finish_run(connection, run_id, "done", counts, utc_now())

@@ -29,7 +29,7 @@ from moodtape.commands.options import (
     settings_of,
     study_overrides,
 )
-from moodtape.errors import GateFailed
+from moodtape.errors import GateFailed, UsageError
 from moodtape.settings import Settings
 
 Run = Annotated[str | None, typer.Option("--run", help="Name of a run folder; else the newest.")]
@@ -46,6 +46,9 @@ def _question(
 
 def score(
     scorer: Annotated[str | None, typer.Option(help="bundled or lexicon.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only news, reddit or x; may be repeated.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     config: ConfigFiles = None,
@@ -55,11 +58,18 @@ def score(
 ) -> None:
     """Score every text that has no score yet, and bring the hourly series up to date."""
     from moodtape.pipeline import score_texts, span_of
+    from moodtape.records import TEXT_SOURCES
 
+    chosen = tuple(s for s in TEXT_SOURCES if source is None or s in source)
+    if unknown := set(source or ()) - set(TEXT_SOURCES):
+        raise UsageError(f"--source {min(unknown)} is none of {', '.join(TEXT_SOURCES)}.")
     settings = settings_of(project, config, {"sentiment.scorer": scorer})
     with steps(quiet or as_json) as told:
         summary = score_texts(
-            settings, span_of(since, until), lambda done, total: told.amount(done, total, "texts")
+            settings,
+            span_of(since, until),
+            lambda done, total: told.amount(done, total, "texts"),
+            chosen,
         )
     if as_json:
         print_json({"schema_version": 1, "command": "score", "warnings": [], **vars(summary)})

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from moodtape.nlp.base import KINDS, KindClassifier, Scorer
 from moodtape.nlp.registry import scorer_id
-from moodtape.records import SCALE, Span
+from moodtape.records import SCALE
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules, refresh_hours
-from moodtape.storage.scores import register_scorer, store_scores, unscored_count, unscored_page
+from moodtape.storage.scores import (
+    EVERY,
+    Which,
+    register_scorer,
+    store_scores,
+    unscored_count,
+    unscored_page,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PAGE_TEXTS = 4_000
+PAGE_TEXTS = 1_000
 """Texts held in memory, and lost at most, when the process is killed."""
 
 Progress = Callable[[int, int], None]
@@ -41,7 +48,7 @@ def score_unscored(
     rules: HourRules,
     run_id: str,
     now: datetime,
-    span: Span | None = None,
+    which: Which = EVERY,
     progress: Progress | None = None,
 ) -> ScoreSummary:
     """Score every text that this scorer has not scored, then remake the hours they touch.
@@ -52,19 +59,19 @@ def score_unscored(
         rules: how texts count in their hour.
         run_id: kept with the scores.
         now: kept with the scores.
-        span: only texts known in it; all by default.
+        which: only these texts; all by default.
         progress: called with texts done and texts in all, at the beginning too.
     """
     started = time.monotonic()
     name = scorer_id(scorer)
     with warehouse.read() as connection:
-        total = unscored_count(connection, name, span)
+        total = unscored_count(connection, name, which)
     done = 0
     if progress is not None and total:
         progress(done, total)
     while done < total:
         with warehouse.read() as connection:
-            page = unscored_page(connection, name, span, PAGE_TEXTS)
+            page = unscored_page(connection, name, which, PAGE_TEXTS)
         if not page:
             break
         columns = _score_page(scorer, [text for _, text in page])

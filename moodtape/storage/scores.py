@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from moodtape.records import Span
+from moodtape.records import TEXT_SOURCES, Source, Span
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -16,34 +17,51 @@ FROM scored_text AS t
 ANTI JOIN (SELECT content_hash FROM score WHERE scorer = $scorer) AS s USING (content_hash)
 WHERE
     t.text <> ''
-    AND ($since IS NULL OR t.content_hash IN (
-        SELECT content_hash FROM document WHERE known_at >= $since AND known_at < $until
+    AND ($sources IS NULL OR t.content_hash IN (
+        SELECT content_hash FROM document
+        WHERE list_contains($sources, source) AND known_at >= $since AND known_at < $until
     ))
 """
 
 
-def _bounds(scorer: str, span: Span | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Which:
+    """Which texts are meant: all, or those of some sources that became known in a span."""
+
+    span: Span | None = None
+    sources: tuple[Source, ...] = TEXT_SOURCES
+
+
+EVERY = Which()
+
+
+def _bounds(scorer: str, which: Which) -> dict[str, Any]:
+    whole = which == EVERY
+    span = which.span or Span(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
     return {
         "scorer": scorer,
-        "since": span.since if span else None,
-        "until": span.until if span else None,
+        "sources": None if whole else list(which.sources),
+        "since": span.since,
+        "until": span.until,
     }
 
 
-def unscored_count(connection: Connection, scorer: str, span: Span | None) -> int:
+def unscored_count(connection: Connection, scorer: str, which: Which = EVERY) -> int:
     """Return how many texts the scorer has not scored."""
-    rows = connection.execute("SELECT count(*)" + _UNSCORED, _bounds(scorer, span)).fetchall()
+    rows = connection.execute("SELECT count(*)" + _UNSCORED, _bounds(scorer, which)).fetchall()
     return int(rows[0][0])
 
 
 def unscored_page(
-    connection: Connection, scorer: str, span: Span | None, size: int
+    connection: Connection, scorer: str, which: Which, size: int
 ) -> list[tuple[str, str]]:
-    """Return `(content_hash, text)` of some unscored texts, short ones first."""
+    """Return `(content_hash, text)` of some unscored texts, in the order of their hashes.
+
+    That order mixes long and short ones, so that the rate of one page is that of the next.
+    """
     return connection.execute(
-        "SELECT t.content_hash, t.text" + _UNSCORED + "ORDER BY length(t.text), t.content_hash"
-        " LIMIT $size",
-        {**_bounds(scorer, span), "size": size},
+        "SELECT t.content_hash, t.text" + _UNSCORED + "ORDER BY t.content_hash LIMIT $size",
+        {**_bounds(scorer, which), "size": size},
     ).fetchall()
 
 

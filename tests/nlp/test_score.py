@@ -20,6 +20,7 @@ from moodtape.nlp.score import ScoreSummary, score_unscored
 from moodtape.records import SCALE, Span
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
+from moodtape.storage.scores import Which
 
 NOW = datetime(2025, 5, 2, tzinfo=UTC)
 TEN, ELEVEN, TWELVE = (datetime(2025, 5, 1, hour, tzinfo=UTC) for hour in (10, 11, 12))
@@ -205,8 +206,16 @@ def test_a_new_text_costs_one_score_and_remakes_its_hours(
 
 def test_span_scores_only_what_was_known_in_it(make: Callable[[str], Warehouse]) -> None:
     warehouse = make("a")
-    assert run(warehouse, span=Span(ELEVEN, TWELVE)).scored == 4
+    assert run(warehouse, which=Which(Span(ELEVEN, TWELVE))).scored == 4
     assert run(warehouse).scored == DIFFERENT - 4
+
+
+def test_only_the_texts_of_the_sources_asked_for_are_scored(
+    make: Callable[[str], Warehouse],
+) -> None:
+    warehouse = make("a")
+    assert run(warehouse, which=Which(sources=("reddit", "x"))).scored == 0
+    assert run(warehouse, which=Which(sources=("news",))).scored == DIFFERENT
 
 
 def test_the_bundled_scorer_stores_kinds_beside_its_scores(
