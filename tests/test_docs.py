@@ -19,6 +19,7 @@ from moodtape.commands.reference import declared_columns, pages, verbs
 from moodtape.config import ArmSection, Config
 from moodtape.forecaster.dataset import Request, load_dataset
 from moodtape.forecaster.features.base import REGISTRY, compute_all
+from moodtape.ingest.columns import BAR_NAMES, DOCUMENT_NAMES, METRIC_NAMES
 from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.score import score_unscored
@@ -174,6 +175,18 @@ def test_a_wrong_line_would_not_pass() -> None:
                   "moodtape predict BTC", "moodtape ablate --horizon 0"):  # fmt: skip
         with pytest.raises(TyperException):
             check_words(shlex.split(wrong))
+
+
+def test_the_column_names_of_the_guide_are_recognised() -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
+    kinds = {"bars": BAR_NAMES, "metrics": METRIC_NAMES, "documents": DOCUMENT_NAMES}
+    for kind, names in kinds.items():
+        (table,) = re.findall(rf"^\| {kind} \| recognised as \|\n\|.*\n((?:\|.*\n)+)", guide,
+                              re.MULTILINE)  # fmt: skip
+        rows = [re.findall(r"`(\w+)`", line) for line in table.splitlines()]
+        for ours, *theirs in rows:
+            assert set(theirs) <= {*names[ours], *names}, f"{kind}: {ours}"
+            assert names[ours][0] == theirs[0], f"{kind}: {ours}"
 
 
 DAY = datetime(2025, 3, 3, tzinfo=UTC)
