@@ -1,4 +1,4 @@
-"""A synthetic market, for tests of Moodtape and of what is built on it.
+"""For tests of Moodtape and of what is built on it: `check_collector` and a synthetic market.
 
     1. moods      an hourly state per symbol that texts follow
     2. texts      headlines made of the lexicon's words, known minutes after publication
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from moodtape.config import Config
+from moodtape.ingest.check import check_collector
 from moodtape.storage.db import Warehouse
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+__all__ = ["Market", "check_collector", "store_market", "synthetic_market"]
 
 Driven = Literal["nothing", "return", "volatility"]
 
