@@ -143,4 +143,4 @@ def _why_unclear(evidence: Evidence) -> tuple[str, ...]:
     share = evidence.margin
     if _gain_is_below(evidence):
         return ("no planted effect was looked for, so an absent one proves nothing",)
-    return (f"a gain of {share:.1%} would not stand out from chance in this much data",)
+    return (f"a gain of {share * 100:.1f} % would not stand out from chance in this much data",)

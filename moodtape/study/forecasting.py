@@ -17,6 +17,7 @@ from moodtape.nlp.registry import load_scorer, scorer_id
 from moodtape.records import Span
 from moodtape.storage import read, summary
 from moodtape.storage.db import Warehouse
+from moodtape.study.ground import with_look_back
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -43,17 +44,14 @@ def forecast_newest(
             " Run: moodtape train"
         )
     scorer = _same_scorer(config, served)
-    reach = timedelta(hours=24 * 14)
+    span = Span(as_of - (STALE_BARS + 1) * interval - _weekend(config), as_of)
     with warehouse.read() as connection:
         _require_fresh(connection, config, served, as_of)
         if scorer is not None:
-            span = Span(as_of - reach, as_of)
-            read.require_scored(connection, scorer, config.sentiment.sources, span)
-    request = Request(
-        served.symbols, as_of, scorer,
-        Span(as_of - (STALE_BARS + 1) * interval - _weekend(config), as_of),
-        served.streams, served.metrics,
-    )  # fmt: skip
+            read.require_scored(
+                connection, scorer, config.sentiment.sources, with_look_back(config, span)
+            )
+    request = Request(served.symbols, as_of, scorer, span, served.streams, served.metrics)
     dataset = load_dataset(warehouse, config, request)
     clock = DecisionClock(timedelta(seconds=config.clock.decision_delay_s))
     rows = [_newest_row(dataset, s, served, as_of) for s in range(len(served.symbols))]

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moodtape.calendars import get_calendar
 from moodtape.clock import floor_to, parse_duration, utc_now
 from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError
 from moodtape.forecaster.arms import Arm, arms_of, tone_columns
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
+from moodtape.forecaster.rows import reach_of
 from moodtape.forecaster.splits import Fold, make_folds
 from moodtape.nlp.registry import load_scorer, scorer_id
 from moodtape.records import Span
@@ -83,7 +85,9 @@ def settle_request(
     with warehouse.read() as connection:
         span, notes = _settle_span(connection, config, question)
         if SENTIMENT in config.features.groups:
-            read.require_scored(connection, name, config.sentiment.sources, span)
+            read.require_scored(
+                connection, name, config.sentiment.sources, with_look_back(config, span)
+            )
     request = Request(config.market.symbols, as_of, name, span)
     return request, scorer.trained_until, notes
 
@@ -120,6 +124,15 @@ def _untaught(dataset: Dataset, folds: Sequence[Fold], subject: str) -> tuple[st
         f" {_rows_of(subject)}, so there was nothing to learn from: a later --since, or a smaller"
         " walk_forward.test_fraction, leaves more of them for training",
     )
+
+
+def with_look_back(config: Config, span: Span) -> Span:
+    """Return a span with what its first decision looks back on."""
+    calendar, interval = (
+        get_calendar(config.market.calendar),
+        parse_duration(config.market.interval),
+    )
+    return Span(span.since - reach_of(config, calendar, interval, span.since), span.until)
 
 
 def _settle_span(

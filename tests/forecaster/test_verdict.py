@@ -113,7 +113,7 @@ def test_does_not_help_needs_a_small_upper_bound_and_a_seen_positive_control() -
         wide = {**small, control: result(0.4, 0.006)}
         found = word(evidence(0.4, 0.4, positive_control=True, **wide))
         assert found.word == CANNOT_TELL, f"a gain over {control} may be above the margin"
-        assert "a gain of 0.5% would not stand out" in found.reasons[0]
+        assert "a gain of 0.5 % would not stand out" in found.reasons[0]
 
 
 def test_the_margin_is_a_share_of_nulls_loss() -> None:
