@@ -24,6 +24,7 @@ interval = "1h"
 NEXT = """\
 Made {folder}. Next:
   cd {folder}
+  moodtape ingest                                 (bars, news and metrics; no key is needed)
   moodtape import bars FILE --symbol {symbol}
   moodtape import documents FILE
   moodtape score

@@ -73,7 +73,7 @@ def _named(make: Callable[[], Collector]) -> str:
 
 
 def _batches(make: Callable[[], Collector], cursor: str | None, now: datetime) -> list[Batch]:
-    batches = list(make().collect(cursor, now))
+    batches: list[Any] = list(make().collect(cursor, now))
     for batch in batches:
         if not isinstance(batch, Batch) or not isinstance(batch.cursor, str):
             told = f"a collector yields Batch(rows, cursor: str), not {batch!r}"

@@ -48,11 +48,12 @@ class FeedSource:
 class State:
     """What is remembered of a feed between polls.
 
+    address: hash of where it was asked; the address itself may hold a key.
     etag, modified: what it said about the version that was read.
     seen: hash of an item's text by hash of its identity, of the items it showed last.
     """
 
-    url: str = ""
+    address: str = ""
     etag: str = ""
     modified: str = ""
     seen: Mapping[str, str] | None = None
@@ -112,8 +113,8 @@ class NewsFeeds:
         polls: list[Poll] = []
         for feed in self.feeds:
             state = states.get(feed.name, State())
-            if state.url != feed.url:
-                state = replace(state, url=feed.url, etag="", modified="")
+            if state.address != _short(feed.url):
+                state = replace(state, address=_short(feed.url), etag="", modified="")
             rows, rejected, poll, states[feed.name] = self._poll(feed, state)
             polls.append(poll)
             if rows or rejected:
@@ -160,7 +161,7 @@ class NewsFeeds:
             return rows, rejected, poll, replace(state, seen={**(state.seen or {}), **seen})
         headers = answer.headers
         return rows, rejected, poll, State(
-            feed.url, headers.get("etag", ""), headers.get("last-modified", ""), seen
+            state.address, headers.get("etag", ""), headers.get("last-modified", ""), seen
         )  # fmt: skip
 
     def _document(

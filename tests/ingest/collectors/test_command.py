@@ -120,3 +120,48 @@ def test_a_dry_run(run: Run, providers: Any) -> None:
 def test_since_and_until(run: Run, providers: Any) -> None:
     _, out, _ = run("ingest", "bars", "--since", "2025-03-01", "--until", "2025-03-03", "--json")
     assert json.loads(out)["new"] == 48
+
+
+def test_a_first_run_as_the_page_says(
+    run: Run, providers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`init`, `ingest`, `score`, `status`; then there are bars, texts with scores, and metrics."""
+    monkeypatch.setattr(sys, "argv", ["moodtape", "init", str(providers.folder / "mine")])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, "moodtape ingest" in capsys.readouterr().out) == (0, True)
+    settings = (providers.folder / "moodtape.toml").read_text()
+    (providers.folder / "moodtape.toml").write_text(settings + '[sentiment]\nscorer = "lexicon"\n')
+    for verb in ("ingest", "score"):
+        code, _, err = run(verb)
+        assert code == 0, err
+    code, out, err = run("status")
+    assert (code, "moodtape score" in err) == (0, False), "no text waits for a score"
+    assert {"bars", "metrics", "texts", "polls", "scorers", "runs"} <= set(out.splitlines())
+
+
+def test_a_secret_in_an_address_is_told_to_nobody(
+    run: Run, providers: Any, reply: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to the terminal, at debug neither, nor to the warehouse and what lies beside it."""
+    monkeypatch.setenv("MOODTAPE_DEBUG", "1")
+    host = providers.loopback.url.removeprefix("http://")
+    base = f"http://user:canary-7d1f@{host}"
+    refused = reply(b'{"msg": "no"}', 403)
+    providers.loopback.answers |= {
+        "/api/v3/klines": refused, "/fng/": reply(hang_up=True),
+        "/v4/timeseries/asset-metrics": reply(b"cut"), "/one": refused, "/two": refused,
+    }  # fmt: skip
+    feeds = providers.folder / "feeds.toml"
+    feeds.write_text(feeds.read_text().replace("http://", "http://user:canary-7d1f@"))
+    stand_ins = [f"--base-url={s}={base}" for s in ("bars", "onchain", "indices")]
+    for flags in ([], ["--json"]):
+        code, out, err = run("ingest", *flags, *stand_ins)
+        assert code == 5
+        assert "canary" not in out + err
+    feeds.unlink()
+    (providers.folder / "moodtape.toml").unlink()
+    kept = [path for path in providers.folder.rglob("*") if path.is_file()]
+    assert kept
+    assert [path for path in kept if b"canary" in path.read_bytes()] == []
+    assert "authorization" in providers.loopback.asked[0].headers, "but it was used"
