@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from moodtape import __version__
-from moodtape.commands import demo, files, ingest, show, study
+from moodtape.commands import demo, files, ingest, model, show, study
 from moodtape.errors import MoodtapeError
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ app.command()(show.init)
 app.add_typer(show.config_app, name="config")
 app.command()(ingest.ingest)
 app.add_typer(files.app, name="import")
-for verb in (study.score, study.train, study.evaluate, study.ablate, study.predict, study.audit):
+for verb in (model.score, model.train, study.evaluate, study.ablate, model.predict, study.audit):
     app.command()(verb)
 app.command()(study.report)
 app.command()(show.status)

@@ -51,6 +51,7 @@ DeviceName = Annotated[str | None, typer.Option("--device", help="auto, cpu or g
 Subject = Annotated[
     str | None, typer.Option(help="What is put to the test: sentiment or onchain.", metavar="GROUP")
 ]
+Run = Annotated[str | None, typer.Option("--run", help="Name of a run folder; else the newest.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
 
@@ -111,3 +112,13 @@ def instant(text: str | None) -> Any:
 def command_line() -> str:
     """Return what was typed, for the run folder."""
     return " ".join(["moodtape", *sys.argv[1:]])
+
+
+def question_of(
+    settings: Settings, since: str | None, until: str | None, as_of: str | None, preset: str | None
+) -> Any:
+    """Return what a study is asked: flags, and the subject that the settings name."""
+    from moodtape.study.ground import Question
+
+    subject = settings.config.ablation.subject
+    return Question(subject, instant(since), instant(until), instant(as_of), preset)
