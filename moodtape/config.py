@@ -93,6 +93,9 @@ class IngestSection(Section):
     sources: tuple[str, ...] = Field(
         ("news", "bars", "onchain", "indices"), description="collectors, also those of plug-ins"
     )
+    keep_answers_d: float = Field(
+        30, ge=0, description="days that answers are kept for `ingest --replay`; 0 keeps none"
+    )
     plugin: dict[str, dict[str, str]] = Field(
         {}, description="settings of plug-in collectors: [ingest.plugin.NAME]"
     )

@@ -63,6 +63,7 @@ def ingest(
     since: datetime | None = None,
     until: datetime | None = None,
     dry_run: bool = False,
+    replay: bool = False,
     progress: Steps | None = None,
 ) -> list[SourceResult]:
     """Ask sources for what is new, each by itself, and return what came of each.
@@ -71,17 +72,21 @@ def ingest(
         sources: names of collectors; those of the config if empty.
         since, until: a stretch to fetch instead of what came since the last poll.
         dry_run: ask and read, but store nothing.
+        replay: store again what the kept answers hold, without asking anybody.
     Raises:
         UsageError: a source is unknown, or its settings cannot work; nothing was asked.
         WarehouseLocked: another process is writing.
     """
-    from moodtape.ingest.run import Plan, run_collectors
+    from moodtape.ingest.replay import replay_answers
+    from moodtape.ingest.round import Plan
+    from moodtape.ingest.run import run_collectors
 
     plan = Plan(
         warehouse_of(settings), settings.staging, settings.folder, settings.config, since, until,
-        dry_run,
+        dry_run, answers=settings.answers,
     )  # fmt: skip
-    return run_collectors(plan, sources or settings.config.ingest.sources, progress)
+    names = sources or settings.config.ingest.sources
+    return (replay_answers if replay else run_collectors)(plan, names, progress)
 
 
 def undo_import(settings: Settings, run_id: str) -> dict[str, int]:

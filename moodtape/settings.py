@@ -53,6 +53,11 @@ class Settings:
         """Folder for files that live as long as one command."""
         return self.folder / self.config.project.raw / "staging"
 
+    @property
+    def answers(self) -> Path:
+        """Folder of sources' answers as they came."""
+        return self.folder / self.config.project.raw / "answers"
+
 
 def bundled_config(name: str) -> str:
     """Return the text of a file in `configs/`, from the wheel or from a checkout."""

@@ -46,6 +46,9 @@ To = Annotated[
     str | None, typer.Option("--until", help="Fetch up to here, exclusive.", metavar="TIME")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask and read, but store nothing.")]
+Replay = Annotated[
+    bool, typer.Option("--replay", help="Store again what kept answers hold; asks nobody.")
+]
 
 
 def ingest(
@@ -55,6 +58,7 @@ def ingest(
     symbol: Symbols = None,
     base_url: BaseUrls = None,
     dry_run: DryRun = False,
+    replay: Replay = False,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -68,10 +72,14 @@ def ingest(
     from moodtape.ingest.result import require_all, summary
     from moodtape.pipeline import ingest as run
 
+    if replay and (since or until or dry_run):
+        raise UsageError("--replay stores what was asked then; it takes no other bounds.")
     overrides = {"market.symbols": symbol, **_stand_ins(base_url)}
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
-        results = run(settings, sources or (), instant(since), instant(until), dry_run, told)
+        results = run(
+            settings, sources or (), instant(since), instant(until), dry_run, replay, told
+        )  # fmt: skip
     _explain_mistakes(results)
     if as_json:
         print_json(

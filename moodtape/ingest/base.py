@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from moodtape.config import Config
 from moodtape.errors import CouldNotAsk, Refused, SourceFailed
@@ -19,7 +19,7 @@ from moodtape.ingest.rejects import Rejected
 from moodtape.records import Poll, PollState, Row
 
 if TYPE_CHECKING:
-    from moodtape.ingest.http import Http
+    from moodtape.ingest.http import Answer
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,37 @@ class Collector(Protocol):
         """Yield what came since the cursor, oldest first; None means from the beginning."""
 
 
+class Door(Protocol):
+    """The network as a collector sees it; a recording of it is one, too."""
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return the answer to one question, after retries.
+
+        Raises:
+            CouldNotAsk, Refused, CouldNotRead: see `moodtape.errors`.
+        """
+
+    def now(self) -> datetime:
+        """Return the time: that of the last answer, once there is one."""
+
+
 @dataclass(frozen=True)
 class Tools:
     """What a collector is made with.
 
-    http: the one door to the network; `http.timing.now` tells the time.
+    http: the one door to the network.
     folder: of the project.
     since, until: bounds that the user set; None: from the cursor, to now.
     settings: what `[ingest.plugin.NAME]` says.
     """
 
     config: Config
-    http: Http
+    http: Door
     folder: Path
     since: datetime | None = None
     until: datetime | None = None

@@ -17,8 +17,8 @@ from typing import Any
 from moodtape.clock import EPOCH, floor_to, format_duration, iso, parse_duration
 from moodtape.config import BarsSection
 from moodtape.errors import ConfigError, CouldNotRead, SourceFailed
-from moodtape.ingest.base import Batch, Tools, failed_poll
-from moodtape.ingest.http import Answer, Http
+from moodtape.ingest.base import Batch, Door, Tools, failed_poll
+from moodtape.ingest.http import Answer
 from moodtape.ingest.rejects import Rejected
 from moodtape.records import Bar, Poll
 
@@ -71,7 +71,7 @@ class BinanceBars:
         pairs: Sequence[Pair],
         interval: str,
         bars: BarsSection,
-        http: Http,
+        http: Door,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> None:
@@ -87,7 +87,7 @@ class BinanceBars:
             try:
                 yield from self._pages(pair, stream, newest, now)
             except SourceFailed as failure:
-                poll = failed_poll(stream, failure, self.http.timing.now())
+                poll = failed_poll(stream, failure, self.http.now())
                 yield Batch((), json.dumps(newest), (poll,))
 
     def _pages(

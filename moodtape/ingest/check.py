@@ -16,7 +16,7 @@ from typing import Any
 
 from moodtape.config import Config
 from moodtape.ingest.base import Batch, Collector
-from moodtape.ingest.run import Plan, keep_batch
+from moodtape.ingest.round import Plan, keep_batch
 from moodtape.records import ImportCounts
 from moodtape.storage.db import Warehouse
 from moodtape.storage.write import Merge

@@ -90,6 +90,10 @@ class Http:
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, adapter)
 
+    def now(self) -> datetime:
+        """Return the time by our clock."""
+        return self.timing.now()
+
     def get(
         self,
         url: str,

@@ -15,8 +15,8 @@ from typing import Any
 from moodtape.clock import EPOCH, floor_to
 from moodtape.config import IndicesSection
 from moodtape.errors import CouldNotRead, SourceFailed
-from moodtape.ingest.base import Batch, Tools, failed_poll
-from moodtape.ingest.http import Answer, Http
+from moodtape.ingest.base import Batch, Door, Tools, failed_poll
+from moodtape.ingest.http import Answer
 from moodtape.ingest.rejects import Rejected
 from moodtape.records import MARKET_SYMBOL, Metric, Poll
 
@@ -38,7 +38,7 @@ class FearGreed:
     def __init__(
         self,
         indices: IndicesSection,
-        http: Http,
+        http: Door,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class FearGreed:
             answer = self.http.get(f"{self.indices.base_url.rstrip('/')}/fng/", {"limit": limit})
             values, rejected = self._read(answer, start)
         except SourceFailed as failure:
-            poll = failed_poll(METRIC, failure, self.http.timing.now())
+            poll = failed_poll(METRIC, failure, self.http.now())
             yield Batch((), cursor or "", (poll,))
             return
         fresh = [v for v in values if stored is None or v.period_end > stored]

@@ -16,8 +16,8 @@ from typing import Any
 from moodtape.clock import floor_to, from_datetime64, metric_known_at, to_datetime64
 from moodtape.config import OnchainSection
 from moodtape.errors import CouldNotRead, SourceFailed
-from moodtape.ingest.base import Batch, Tools, failed_poll
-from moodtape.ingest.http import Answer, Http
+from moodtape.ingest.base import Batch, Door, Tools, failed_poll
+from moodtape.ingest.http import Answer
 from moodtape.ingest.metrics import providers
 from moodtape.ingest.rejects import Rejected
 from moodtape.records import Metric, Poll
@@ -42,7 +42,7 @@ class CoinMetrics:
         self,
         symbols: Sequence[str],
         onchain: OnchainSection,
-        http: Http,
+        http: Door,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> None:
@@ -56,7 +56,7 @@ class CoinMetrics:
             try:
                 yield from self._pages(symbol, newest, now)
             except SourceFailed as failure:
-                poll = failed_poll(symbol, failure, self.http.timing.now())
+                poll = failed_poll(symbol, failure, self.http.now())
                 yield Batch((), json.dumps(newest), (poll,))
 
     def _pages(self, symbol: str, newest: dict[str, str], now: datetime) -> Iterator[Batch]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from moodtape.errors import SourceFailed
 from moodtape.records import GOOD_POLLS, ImportCounts, Poll
 
+Progress = Callable[[int, int, str], None]
 State = Literal["done", "partial", "failed"]
 
 

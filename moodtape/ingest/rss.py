@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 
 from moodtape.config import NewsSection
 from moodtape.errors import ConfigError, SourceFailed, did_you_mean
-from moodtape.ingest.base import Batch, Tools, failed_poll
+from moodtape.ingest.base import Batch, Door, Tools, failed_poll
 from moodtape.ingest.documents import MAX_ID_CHARS
 from moodtape.ingest.feed import Feed, Item, read_feed
-from moodtape.ingest.http import Answer, Http
+from moodtape.ingest.http import Answer
 from moodtape.ingest.rejects import Rejected
 from moodtape.ingest.text import canonical_url
 from moodtape.records import Document, Poll, PollState
@@ -103,7 +103,7 @@ class NewsFeeds:
 
     name = "news"
 
-    def __init__(self, feeds: Sequence[FeedSource], news: NewsSection, http: Http) -> None:
+    def __init__(self, feeds: Sequence[FeedSource], news: NewsSection, http: Door) -> None:
         self.feeds, self.news, self.http = feeds, news, http
         self.covers = ("news", news.collection)
 
@@ -135,7 +135,7 @@ class NewsFeeds:
                 return [], [], Poll(feed.name, "empty", answer.fetched_at), state
             found = read_feed(answer.body, answer.headers.get("content-type", ""), answer.place)
         except SourceFailed as failure:
-            return [], [], failed_poll(feed.name, failure, self.http.timing.now()), state
+            return [], [], failed_poll(feed.name, failure, self.http.now()), state
         return self._compare(feed, state, answer, found)
 
     def _compare(

@@ -8,42 +8,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from moodtape.config import Config
-from moodtape.errors import MoodtapeError, PlugInBroken, UsageError, WarehouseLocked
-from moodtape.ingest.base import Batch, Collector, Tools
-from moodtape.ingest.batches import stage_batch
+from moodtape.errors import PlugInBroken, UsageError
+from moodtape.ingest.base import Collector, Door, Tools
 from moodtape.ingest.http import Http, Timing
-from moodtape.ingest.result import SourceResult, State
+from moodtape.ingest.raw import Beginning, RecordingDoor, forget_old_tapes, tape_of
+from moodtape.ingest.result import Progress, SourceResult
+from moodtape.ingest.round import Plan, Round
 from moodtape.ingest.rss import choose_feeds
-from moodtape.ingest.symbols import load_aliases
-from moodtape.ingest.text import TEXT_VERSION
 from moodtape.plugins import COLLECTORS, find, load, owner
-from moodtape.records import ImportCounts, Poll
-from moodtape.storage.collected import cover_polls, read_cursor, store_batch
-from moodtape.storage.db import Warehouse
-from moodtape.storage.staging import staging
-from moodtape.storage.write import Merge, begin_run, finish_run, new_run_id
-
-Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Where rows go and what is asked for; see `moodtape.pipeline.ingest`."""
-
-    warehouse: Warehouse
-    stage_parent: Path
-    folder: Path
-    config: Config
-    since: datetime | None = None
-    until: datetime | None = None
-    dry_run: bool = False
-    timing: Timing | None = None
+from moodtape.storage.collected import read_cursor
+from moodtape.storage.write import begin_run, finish_run, new_run_id
 
 
 def run_collectors(
@@ -53,11 +32,13 @@ def run_collectors(
     tell = progress or (lambda done, total, what: None)
     names = list(dict.fromkeys(names))
     http = open_door(plan.config, plan.folder, plan.timing)
-    made = [make_collector(name, plan, http) for name in names]
-    run_id = new_run_id(http.timing.now())
-    cursors = _begin(plan, names, run_id, http.timing.now())
+    now = http.now()
+    run_id = new_run_id(now)
+    doors = [RecordingDoor(http, tape_of(plan, run_id, name)) for name in names]
+    made = [make_collector(name, plan, door) for name, door in zip(names, doors, strict=True)]
+    cursors = _begin(plan, names, run_id, now)
     results = []
-    for done, (name, collector) in enumerate(zip(names, made, strict=True)):
+    for done, (name, collector, door) in enumerate(zip(names, made, doors, strict=True)):
         tell(done, len(names), name)
         if isinstance(collector, PlugInBroken):
             results.append(SourceResult(name, "failed", error=str(collector), cause=collector))
@@ -66,12 +47,15 @@ def run_collectors(
         def told(rows: int, at: int = done, name: str = name) -> None:
             tell(at, len(names), f"{name}, {rows:,} rows")
 
-        results.append(_Round(plan, name, collector, http, run_id, told).run(cursors[name]))
+        start = http.now()
+        door.begin(Beginning(run_id, name, cursors[name], start, plan.since, plan.until))
+        results.append(Round(plan, name, collector, door, run_id, told).run(cursors[name], start))
     if not plan.dry_run:
         with plan.warehouse.write() as connection:
             status = "done" if all(r.state == "done" for r in results) else "failed"
             counts = {r.source: {"state": r.state, **r.counts.as_dict()} for r in results}
-            finish_run(connection, run_id, status, counts, http.timing.now())
+            finish_run(connection, run_id, status, counts, http.now())
+        forget_old_tapes(plan, now)
     return results
 
 
@@ -89,7 +73,7 @@ def open_door(config: Config, folder: Path, timing: Timing | None = None) -> Htt
     return Http(config.http, own, timing)
 
 
-def make_collector(name: str, plan: Plan, http: Http) -> Collector | PlugInBroken:
+def make_collector(name: str, plan: Plan, http: Door) -> Collector | PlugInBroken:
     """Return a collector, or why a plug-in cannot be loaded.
 
     Raises:
@@ -125,79 +109,3 @@ def _begin(plan: Plan, names: Iterable[str], run_id: str, now: datetime) -> dict
     with plan.warehouse.write() as connection:
         begin_run(connection, run_id, "ingest", arguments, now)
         return {name: read_cursor(connection, name) for name in names}
-
-
-class _Round:
-    """One collector's turn."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        name: str,
-        collector: Collector,
-        http: Http,
-        run_id: str,
-        told: Callable[[int], None],
-    ) -> None:
-        self.plan, self.name, self.collector = plan, name, collector
-        self.now, self.run_id, self.told = http.timing.now, run_id, told
-        self.rows, self.counts = 0, ImportCounts()
-        self.polls: dict[str, Poll] = {}
-
-    def run(self, cursor: str | None) -> SourceResult:
-        """Collect to the end, or until something stops it; what was stored until then stays."""
-        try:
-            for batch in self.collector.collect(cursor, self.now()):
-                self._take(batch)
-            self._cover()
-        except WarehouseLocked:
-            raise
-        except MoodtapeError as exc:
-            return self._result("failed", str(exc), exc)
-        except Exception as exc:  # noqa: BLE001  a mistake in one collector stops no other
-            whose = owner(find(COLLECTORS, self.name))
-            return self._result(
-                "failed", f"{whose} made a mistake: {type(exc).__name__}: {exc}", exc
-            )
-        return self._result("done", "", None)
-
-    def _take(self, batch: Batch) -> None:
-        """Store a batch whole, or count it in a dry run."""
-        for poll in batch.polls:
-            self.polls[poll.stream] = poll
-        if not self.plan.dry_run:
-            now = self.now()
-            self.counts += keep_batch(self.plan, self.name, batch, Merge(self.run_id, now))
-        self.rows += len(batch.rows)
-        self.told(self.rows)
-
-    def _cover(self) -> None:
-        covers = getattr(self.collector, "covers", None)
-        if covers is None or self.plan.dry_run:
-            return
-        source, collection = covers
-        gap = timedelta(minutes=self.plan.config.news.max_poll_gap_min)
-        with self.plan.warehouse.write() as connection:
-            merge = Merge(self.run_id, self.now())
-            cover_polls(connection, self.name, source, collection, gap, merge)
-
-    def _result(self, state: State, error: str, cause: Exception | None) -> SourceResult:
-        polls = tuple(self.polls.values())
-        result = SourceResult(self.name, state, self.rows, self.counts, polls, error, cause)
-        if state == "done" and result.failed_polls:
-            whole = len(result.failed_polls) == len(polls)
-            return replace(result, state="failed" if whole else "partial")
-        return result
-
-
-def keep_batch(plan: Plan, name: str, batch: Batch, merge: Merge) -> ImportCounts:
-    """Check a batch's rows and store them with polls and cursor in one transaction."""
-    with staging(plan.stage_parent) as stage:
-        stage_batch(stage, name, batch, plan.config, merge.now)
-        stage.close()
-        versions = (TEXT_VERSION, load_aliases().version)
-        with plan.warehouse.write() as connection:
-            return store_batch(
-                connection, stage, name, batch.cursor, batch.polls, merge,
-                plan.config.market.calendar, versions,
-            )  # fmt: skip

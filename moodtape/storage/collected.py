@@ -34,7 +34,7 @@ def store_batch(
     connection: Connection,
     stage: Stage,
     collector: str,
-    cursor: str,
+    cursor: str | None,
     polls: Sequence[Poll],
     merge: Merge,
     calendar: str,
@@ -45,6 +45,7 @@ def store_batch(
     A batch that is stored a second time changes nothing.
 
     Args:
+        cursor: None leaves it where it is.
         calendar: of the bars.
         versions: of the scored text and of the alias table.
     """
@@ -59,7 +60,8 @@ def store_batch(
         reasons = store_quarantine(connection, stage, merge)
         counts += ImportCounts(quarantined=sum(reasons.values()), reasons=reasons)
     store_polls(connection, collector, polls, merge)
-    _move_cursor(connection, collector, cursor, merge)
+    if cursor is not None:
+        _move_cursor(connection, collector, cursor, merge)
     return counts
 
 

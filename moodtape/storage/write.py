@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moodtape import __version__
@@ -17,6 +17,8 @@ from moodtape.storage.staging import Stage
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
+
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def new_run_id(now: datetime) -> str:
@@ -52,10 +54,19 @@ def finish_run(
 
 @dataclass(frozen=True)
 class Merge:
-    """Which run takes staged rows in, and when."""
+    """Which run takes staged rows in, and when.
+
+    again: rows that were taken in before are compared with what was stored then.
+    """
 
     run_id: str
     now: datetime
+    again: bool = False
+
+    @property
+    def as_of(self) -> datetime:
+        """Return up to when stored versions count for the comparison."""
+        return self.now if self.again else END_OF_TIME
 
 
 def merge_bars(connection: Connection, stage: Stage, merge: Merge, calendar: str) -> ImportCounts:
@@ -67,6 +78,7 @@ def merge_bars(connection: Connection, stage: Stage, merge: Merge, calendar: str
         {
             "path": stage.path("bar"),
             "now": merge.now,
+            "as_of": merge.as_of,
             "run_id": merge.run_id,
             "class": instrument_class,
             "calendar": calendar,
@@ -82,6 +94,7 @@ def merge_metrics(
     parameters = {
         "path": stage.path("metric"),
         "now": merge.now,
+        "as_of": merge.as_of,
         "run_id": merge.run_id,
         "live": live,
     }
@@ -104,6 +117,7 @@ def merge_documents(
     """
     parameters = {
         "now": merge.now,
+        "as_of": merge.as_of,
         "run_id": merge.run_id,
         "backfilled": backfilled,
         "path": stage.path("document"),

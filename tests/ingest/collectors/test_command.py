@@ -165,3 +165,16 @@ def test_a_secret_in_an_address_is_told_to_nobody(
     assert kept
     assert [path for path in kept if b"canary" in path.read_bytes()] == []
     assert "authorization" in providers.loopback.asked[0].headers, "but it was used"
+
+
+def test_rows_are_made_again_from_kept_answers(run: Run, providers: Any) -> None:
+    _, out, _ = run("ingest", "--json")
+    first = json.loads(out)
+    (providers.folder / "moodtape.duckdb").unlink()
+    asked = len(providers.loopback.asked)
+    code, out, err = run("ingest", "--replay", "--json")
+    assert code == 0, err
+    assert json.loads(out)["new"] == first["new"]
+    assert len(providers.loopback.asked) == asked
+    code, _, err = run("ingest", "--replay", "--since", "2025-01-01")
+    assert (code, "takes no other bounds" in err) == (2, True)

@@ -21,8 +21,9 @@ from moodtape.ingest.base import Batch, Tools
 from moodtape.ingest.binance import BinanceBars, Pair
 from moodtape.ingest.indices import collector as make_index
 from moodtape.ingest.onchain import CoinMetrics
+from moodtape.ingest.round import Plan
 from moodtape.ingest.rss import collector as make_news
-from moodtape.ingest.run import Plan, run_collectors
+from moodtape.ingest.run import run_collectors
 from moodtape.plugins import COLLECTORS, find, installed, load
 from moodtape.records import Bar
 from moodtape.settings import load_settings

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from moodtape.errors import SourceFailed, UsageError, WarehouseLocked
+from moodtape.ingest import round as round_module
 from moodtape.ingest import run as module
 from moodtape.ingest.base import Batch, Tools
 from moodtape.ingest.result import require_all, summary
-from moodtape.ingest.run import Plan, run_collectors
+from moodtape.ingest.round import Plan
+from moodtape.ingest.run import run_collectors
 from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.score import score_unscored
 from moodtape.records import Document
@@ -39,7 +41,7 @@ class Desk:
         self.warehouse = Warehouse(settings.warehouse, lock_wait_s=5)
         self.plan = Plan(
             self.warehouse, settings.staging, providers.folder, settings.config,
-            timing=fake_time.timing,
+            timing=fake_time.timing, answers=settings.answers,
         )  # fmt: skip
 
     def ingest(self, *names: str, **changes: Any) -> dict[str, Any]:
@@ -233,7 +235,7 @@ def test_a_locked_warehouse_stops_the_run(desk: Desk, monkeypatch: pytest.Monkey
     def locked(*args: Any) -> Any:
         raise WarehouseLocked("held by process 7")
 
-    monkeypatch.setattr(module, "keep_batch", locked)
+    monkeypatch.setattr(round_module, "keep_batch", locked)
     with pytest.raises(WarehouseLocked):
         desk.ingest()
 

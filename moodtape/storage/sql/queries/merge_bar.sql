@@ -1,5 +1,7 @@
 -- Takes staged bars in: a bar that differs from its newest stored version becomes a
 -- further row, known at $now. A column the file lacks (null) says nothing against one stored.
+-- Versions known after $as_of are left out of the comparison: what is taken in a second time
+-- is compared with what was stored then.
 CREATE OR REPLACE TEMP TABLE incoming AS
 SELECT * EXCLUDE (line)
 FROM read_parquet($path)
@@ -16,6 +18,7 @@ CREATE OR REPLACE TEMP TABLE newest AS
 SELECT b.*
 FROM bar AS b
 SEMI JOIN incoming USING (symbol, venue, quote, "interval", open_time)
+WHERE b.known_at <= $as_of
 QUALIFY row_number() OVER (
     PARTITION BY symbol, venue, quote, "interval", open_time ORDER BY known_at DESC
 ) = 1;

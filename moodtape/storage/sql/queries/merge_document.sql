@@ -2,6 +2,7 @@
 -- further revision, known at its own stamp if it has one, else at $now. So does the same text
 -- with a stamp of its own before the first: whichever copy comes first, the hours are the same.
 -- Texts that were forgotten do not come back. Every hour that changes is marked dirty.
+-- Revisions known after $as_of are left out of the comparison.
 -- Without a $coverage_state these rows cover nothing: a collector's polls do.
 CREATE OR REPLACE TEMP TABLE incoming AS
 WITH one_per_stamp AS (
@@ -33,6 +34,7 @@ SELECT
     min(d.known_at) OVER (PARTITION BY source, collection, document_id) AS first_known_at
 FROM document AS d
 SEMI JOIN incoming USING (source, collection, document_id)
+WHERE d.known_at <= $as_of
 QUALIFY row_number() OVER (
     PARTITION BY source, collection, document_id ORDER BY known_at DESC
 ) = 1;

@@ -1,6 +1,7 @@
 -- Takes staged metric values in: one that differs from its newest stored version becomes
 -- a further row, known at its own stamp if that is new, else at $now. With $live, values of
--- the last days and changes were collected as they came.
+-- the last days and changes were collected as they came. Versions known after $as_of are left
+-- out of the comparison.
 CREATE OR REPLACE TEMP TABLE incoming AS
 WITH one_per_stamp AS (
     SELECT *
@@ -20,6 +21,7 @@ CREATE OR REPLACE TEMP TABLE newest AS
 SELECT m.*
 FROM metric AS m
 SEMI JOIN incoming USING (provider, symbol, metric, period_end)
+WHERE m.known_at <= $as_of
 QUALIFY row_number() OVER (
     PARTITION BY provider, symbol, metric, period_end ORDER BY known_at DESC
 ) = 1;

@@ -1,0 +1,193 @@
+"""Answers as they came, kept so that rows can be made from them again.
+
+A tape is a file of JSON lines for one collector in one run: how it began, then every
+question with its answer or failure. A question is kept as a hash, since it may hold a key;
+a body is packed. A line that a crash cut short is not read.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from moodtape import __version__
+from moodtape.errors import CouldNotAsk, CouldNotRead, Refused, SourceFailed
+from moodtape.ingest.base import Door
+from moodtape.ingest.http import Answer
+from moodtape.ingest.round import Plan
+
+KEPT_HEADERS = ("content-type", "date", "etag", "last-modified")
+FAILURES = {kind.__name__: kind for kind in (CouldNotAsk, Refused, CouldNotRead)}
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How a collector's turn began: what a second one needs to ask the same."""
+
+    run_id: str
+    collector: str
+    cursor: str | None
+    now: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What was asked in one turn, and what came."""
+
+    beginning: Beginning
+    exchanges: Sequence[Mapping[str, Any]]
+
+
+class RecordingDoor:
+    """A door that keeps every answer it lets in. Its time is that of the last one."""
+
+    def __init__(self, door: Door, path: Path | None) -> None:
+        self._door, self._path = door, path
+        self._latest: datetime | None = None
+
+    def begin(self, beginning: Beginning) -> None:
+        """Write the head of the tape, before the first question."""
+        self._write({"version": __version__, **_plain(asdict(beginning))})
+
+    def now(self) -> datetime:
+        """Return the time of the last answer, or of the clock before there is one."""
+        return self._latest or self._door.now()
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask, and keep what comes of it."""
+        asked = question(url, params)
+        try:
+            answer = self._door.get(url, params, headers)
+        except SourceFailed as failure:
+            self._latest = self._door.now()
+            kinds = (name for name, kind in FAILURES.items() if isinstance(failure, kind))
+            kind = next(kinds, "CouldNotRead")
+            told = {"kind": kind, "message": str(failure)}
+            self._write({"asked": asked, "at": self._latest.isoformat(), "failure": told})
+            raise
+        self._latest = answer.fetched_at
+        self._write(
+            {
+                "asked": asked,
+                "at": answer.fetched_at.isoformat(),
+                "place": answer.place,
+                "status": answer.status,
+                "headers": {k: v for k, v in answer.headers.items() if k in KEPT_HEADERS},
+                "sha256": hashlib.sha256(answer.body).hexdigest(),
+                "body": base64.b64encode(gzip.compress(answer.body, 6, mtime=0)).decode(),
+            }
+        )
+        return answer
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class ReplayingDoor:
+    """A door that answers from a tape, in the order in which it was asked then."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._left, self._latest = list(tape.exchanges), tape.beginning.now
+
+    def now(self) -> datetime:
+        """Return the time of the last answer."""
+        return self._latest
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return what was answered then.
+
+        Raises:
+            CouldNotRead: the tape ends, or holds another question, or its body has changed.
+            CouldNotAsk, Refused: so it was then.
+        """
+        if not self._left or self._left[0]["asked"] != question(url, params):
+            raise CouldNotRead(
+                "The kept answers do not go on from here: the run was cut short, or the settings"
+                " were others."
+            )
+        line = self._left.pop(0)
+        self._latest = datetime.fromisoformat(line["at"])
+        if "failure" in line:
+            raise FAILURES[line["failure"]["kind"]](line["failure"]["message"])
+        body = gzip.decompress(base64.b64decode(line["body"]))
+        if hashlib.sha256(body).hexdigest() != line["sha256"]:
+            raise CouldNotRead(f"The kept answer of {line['place']} is not what came then.")
+        return Answer(line["place"], line["status"], line["headers"], body, self._latest)
+
+
+def question(url: str, params: Mapping[str, Any] | None) -> str:
+    """Return what stands for a question, at whichever host: a hash, since it may hold a key."""
+    told = json.dumps(
+        [urlsplit(url).path, sorted((str(k), str(v)) for k, v in (params or {}).items())]
+    )
+    return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+
+def tape_of(plan: Plan, run_id: str, collector: str) -> Path | None:
+    """Return where a turn is recorded; None if it is not."""
+    if plan.answers is None or plan.dry_run or plan.config.ingest.keep_answers_d == 0:
+        return None
+    return plan.answers / run_id / f"{collector}.jsonl"
+
+
+def read_tape(path: Path) -> Tape | None:
+    """Return a tape up to its last whole line; None if not even its head is whole."""
+    lines = []
+    for text in path.read_text("utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    if not lines:
+        return None
+    head = {k: v for k, v in lines[0].items() if k != "version"}
+    for name in ("now", "since", "until"):
+        head[name] = None if head[name] is None else datetime.fromisoformat(head[name])
+    return Tape(Beginning(**head), lines[1:])
+
+
+def forget_old_tapes(plan: Plan, now: datetime) -> None:
+    """Remove the answers of runs that began too long ago."""
+    if plan.answers is None or not plan.answers.is_dir():
+        return
+    oldest = now - timedelta(days=plan.config.ingest.keep_answers_d)
+    for folder in plan.answers.iterdir():
+        began = _began(folder.name)
+        if began is not None and began <= oldest:
+            shutil.rmtree(folder)
+
+
+def _began(run_id: str) -> datetime | None:
+    try:
+        return datetime.strptime(run_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None  # not a run's folder
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
