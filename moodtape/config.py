@@ -5,6 +5,7 @@ How files, environment and flags become this tree: `moodtape.settings`.
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -167,6 +168,39 @@ class IndicesSection(Section):
     base_url: str = Field("https://api.alternative.me", description="where it is asked")
 
 
+class RedditSection(Section):
+    """Posts and comments of subreddits: without a key by their feeds, or with one by the API."""
+
+    base_url: str = Field(
+        "https://www.reddit.com", description="where it is asked; a stand-in serves the API too"
+    )
+    access: Literal["feed", "api"] = Field(
+        "feed", description="`feed` needs no key; `api` needs the credentials of an app"
+    )
+    subreddits: tuple[str, ...] = Field(
+        ("CryptoCurrency", "Bitcoin", "ethereum"), description="names without `r/`"
+    )
+    comments: bool = Field(False, description="also comments, not only posts")
+    collection: str = Field("subreddits", description="name of the set in the warehouse")
+    username: str = Field(
+        "", description="your name at Reddit, which its rules ask for in the User-Agent"
+    )
+    overlap_min: float = Field(
+        60, ge=0, description="minutes read again at every poll of the API, for edits"
+    )
+    first_items: int = Field(100, ge=1, le=1000, description="items of the API's first poll")
+
+    @field_validator("subreddits")
+    @classmethod
+    def _subreddits_are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9_]{2,24}", name):
+                raise ValueError(f"{name!r} is no subreddit; write Bitcoin for r/Bitcoin")
+        if len({name.lower() for name in names}) < len(names):
+            raise ValueError("a subreddit is named twice")
+        return names
+
+
 class SentimentSection(Section):
     """How texts become an hourly series."""
 
@@ -326,6 +360,7 @@ class Config(Section):
     bars: BarsSection = BarsSection()
     onchain: OnchainSection = OnchainSection()
     indices: IndicesSection = IndicesSection()
+    reddit: RedditSection = RedditSection()
     sentiment: SentimentSection = SentimentSection()
     features: FeaturesSection = FeaturesSection()
     target: TargetSection = TargetSection()

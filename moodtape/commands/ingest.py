@@ -24,7 +24,7 @@ from moodtape.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from moodtape.ingest.result import SourceResult
 
-WITH_BASE_URL = ("news", "bars", "onchain", "indices")
+WITH_BASE_URL = ("news", "bars", "onchain", "indices", "reddit")
 COUNTS = ("new", "known", "corrected", "quarantined")
 
 Sources = Annotated[

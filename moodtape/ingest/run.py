@@ -61,7 +61,7 @@ def run_collectors(
 
 def open_door(config: Config, folder: Path, timing: Timing | None = None) -> Http:
     """Return the door to the network, to which the config's own addresses are known."""
-    sections = (config.news, config.bars, config.onchain, config.indices)
+    sections = (config.news, config.bars, config.onchain, config.indices, config.reddit)
     own = [section.base_url for section in sections if section.base_url]
     own += [feed.url for feed in choose_feeds(config.news, folder)]
     own += [
