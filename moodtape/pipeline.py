@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from moodtape.clock import parse_instant, utc_now
 from moodtape.records import TEXT_SOURCES, Source, Span
@@ -63,7 +63,7 @@ def ingest(
     since: datetime | None = None,
     until: datetime | None = None,
     dry_run: bool = False,
-    replay: bool = False,
+    how: Literal["new", "backfill", "replay"] = "new",
     progress: Steps | None = None,
 ) -> list[SourceResult]:
     """Ask sources for what is new, each by itself, and return what came of each.
@@ -72,11 +72,13 @@ def ingest(
         sources: names of collectors; those of the config if empty.
         since, until: a stretch to fetch instead of what came since the last poll.
         dry_run: ask and read, but store nothing.
-        replay: store again what the kept answers hold, without asking anybody.
+        how: what is new; what is missing between what is stored; or what the kept answers
+            hold, without asking anybody.
     Raises:
         UsageError: a source is unknown, or its settings cannot work; nothing was asked.
         WarehouseLocked: another process is writing.
     """
+    from moodtape.ingest.backfill import backfill
     from moodtape.ingest.replay import replay_answers
     from moodtape.ingest.round import Plan
     from moodtape.ingest.run import run_collectors
@@ -86,7 +88,8 @@ def ingest(
         dry_run, answers=settings.answers,
     )  # fmt: skip
     names = sources or settings.config.ingest.sources
-    return (replay_answers if replay else run_collectors)(plan, names, progress)
+    ways = {"new": run_collectors, "backfill": backfill, "replay": replay_answers}
+    return ways[how](plan, names, progress)
 
 
 def undo_import(settings: Settings, run_id: str) -> dict[str, int]:

@@ -24,7 +24,7 @@ from moodtape.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from moodtape.ingest.result import SourceResult
 
-WITH_BASE_URL = ("news", "bars", "onchain", "indices", "reddit")
+WITH_BASE_URL = ("news", "bars", "onchain", "indices")
 COUNTS = ("new", "known", "corrected", "quarantined")
 
 Sources = Annotated[
@@ -49,6 +49,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask and read, but store
 Replay = Annotated[
     bool, typer.Option("--replay", help="Store again what kept answers hold; asks nobody.")
 ]
+Backfill = Annotated[
+    bool, typer.Option("--backfill", help="Ask for what is missing between what is stored.")
+]
 
 
 def ingest(
@@ -58,6 +61,7 @@ def ingest(
     symbol: Symbols = None,
     base_url: BaseUrls = None,
     dry_run: DryRun = False,
+    fill: Backfill = False,
     replay: Replay = False,
     config: ConfigFiles = None,
     project: Project = None,
@@ -72,13 +76,14 @@ def ingest(
     from moodtape.ingest.result import require_all, summary
     from moodtape.pipeline import ingest as run
 
-    if replay and (since or until or dry_run):
-        raise UsageError("--replay stores what was asked then; it takes no other bounds.")
+    if sum((replay, fill, dry_run, bool(since or until))) > 1:
+        raise UsageError("--backfill, --replay, --dry-run and --since/--until exclude each other.")
     overrides = {"market.symbols": symbol, **_stand_ins(base_url)}
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         results = run(
-            settings, sources or (), instant(since), instant(until), dry_run, replay, told
+            settings, sources or (), instant(since), instant(until), dry_run,
+            "replay" if replay else "backfill" if fill else "new", told,
         )  # fmt: skip
     _explain_mistakes(results)
     if as_json:
@@ -130,6 +135,8 @@ def _print(results: Sequence[SourceResult], dry_run: bool) -> None:
         streams = f"{good} of {len(result.polls)}"
         row = {"source": result.source, "state": result.state, "streams": streams}
         rows.append({**row, "rows": result.rows, **asdict(result.counts)})
+    if not results:
+        say("Nothing is missing between what is stored.")
     counts = () if dry_run else COUNTS
     heads = ("source", "state", "streams", "rows", *counts)
     print_table(rows, {head: head for head in heads})

@@ -51,9 +51,19 @@ def init(
     say(NEXT.format(folder=folder, symbol=symbols[0]))
 
 
-def status(config: ConfigFiles = None, project: Project = None, as_json: Json = False) -> None:
+def status(
+    with_gaps: Annotated[
+        bool, typer.Option("--gaps", help="Say which stretches are missing.")
+    ] = False,
+    config: ConfigFiles = None,
+    project: Project = None,
+    as_json: Json = False,
+) -> None:
     """Say what is stored, how far it reaches, what is unscored and what ran last."""
+    from datetime import timedelta
+
     from moodtape.storage.db import Warehouse
+    from moodtape.storage.summary import gaps
     from moodtape.storage.summary import status as stored
 
     settings = settings_of(project, config)
@@ -63,14 +73,18 @@ def status(config: ConfigFiles = None, project: Project = None, as_json: Json = 
     )
     with warehouse.read() as connection:
         found = stored(connection)
+        longest = timedelta(minutes=settings.config.news.max_poll_gap_min)
+        missing = gaps(connection, longest) if with_gaps else None
     if as_json:
-        _print_status_json(found)
+        _print_status_json(found, missing)
         return
     say(f"{settings.warehouse}, {settings.warehouse.stat().st_size / 2**20:,.1f} MiB")
     for title, columns in _TABLES.items():
         if found[title]:
             say(f"\n{title}")
             print_table(found[title], dict(zip(columns, columns, strict=True)))
+    if missing is not None:
+        _print_gaps(missing)
     waiting = sum(row["unscored"] for row in found["scorers"])
     if found["texts"] and (waiting or not found["scorers"]):
         note("\nThere are texts without a score. Run: moodtape score")
@@ -88,7 +102,22 @@ _TABLES = {
 }  # fmt: skip
 
 
-def _print_status_json(found: dict[str, list[dict[str, Any]]]) -> None:
+SHOWN_GAPS = 40
+
+
+def _print_gaps(missing: list[dict[str, Any]]) -> None:
+    say("\ngaps")
+    columns = ("kind", "origin", "series", "since", "until", "missing", "why")
+    print_table(missing[:SHOWN_GAPS], dict(zip(columns, columns, strict=True)))
+    if len(missing) > SHOWN_GAPS:
+        say(f"... and {len(missing) - SHOWN_GAPS:,} more; all of them with --json")
+    if not missing:
+        say("none")
+
+
+def _print_status_json(
+    found: dict[str, list[dict[str, Any]]], missing: list[dict[str, Any]] | None
+) -> None:
     """Print what is stored under the names that other tools build on."""
     import json
 
@@ -104,7 +133,7 @@ def _print_status_json(found: dict[str, list[dict[str, Any]]]) -> None:
         "sources": {
             k: found[k] for k in ("bars", "metrics", "texts", "polls", "scorers", "quarantine")
         },
-        "gaps": gaps,
+        "gaps": gaps if missing is None else missing,
         "last_runs": found["runs"],
         "skill": None,
         "champion": None,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from moodtape.errors import DataMissing, PlugInBroken
 from moodtape.ingest.raw import ReplayingDoor, Tape, read_tape
-from moodtape.ingest.result import Progress, SourceResult
+from moodtape.ingest.result import Progress, SourceResult, joined
 from moodtape.ingest.round import Plan, Round
 from moodtape.ingest.run import make_collector
 from moodtape.storage.collected import read_cursor
@@ -38,7 +38,7 @@ def replay_answers(
         _enter(plan, tape)
         result = _again(plan, tape, name in fresh)
         before = results.get(name)
-        results[name] = result if before is None else _joined(before, result)
+        results[name] = result if before is None else joined(before, result)
     return list(results.values())
 
 
@@ -73,8 +73,3 @@ def _again(plan: Plan, tape: Tape, moves_cursor: bool) -> SourceResult:
         then, begin.collector, collector, door, begin.run_id, again=True, moves_cursor=moves_cursor
     )
     return turn.run(begin.cursor, begin.now)
-
-
-def _joined(before: SourceResult, after: SourceResult) -> SourceResult:
-    """Return two turns as one: the later one's polls and state, the sums of both."""
-    return replace(after, rows=before.rows + after.rows, counts=before.counts + after.counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from moodtape.errors import SourceFailed
@@ -35,6 +35,21 @@ class SourceResult:
     def failed_polls(self) -> tuple[Poll, ...]:
         """Return the streams that cannot be said to be complete."""
         return tuple(poll for poll in self.polls if poll.state not in GOOD_POLLS)
+
+
+def joined(before: SourceResult, after: SourceResult) -> SourceResult:
+    """Return two turns as one: sums of both, the last poll of each stream, the worse state."""
+    order: tuple[State, ...] = ("done", "partial", "failed")
+    polls = {poll.stream: poll for poll in (*before.polls, *after.polls)}
+    return replace(
+        after,
+        state=max(before.state, after.state, key=order.index),
+        rows=before.rows + after.rows,
+        counts=before.counts + after.counts,
+        polls=tuple(polls.values()),
+        error=after.error or before.error,
+        cause=after.cause or before.cause,
+    )
 
 
 def summary(results: Sequence[SourceResult]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moodtape.records import Span
 from moodtape.storage.db import query
+from moodtape.storage.write import microseconds
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -76,6 +77,14 @@ def last_close(connection: Connection, series: Series, as_of: datetime) -> datet
     ).fetchall()
     found: datetime | None = rows[0][0]
     return found
+
+
+def gaps(connection: Connection, max_poll_gap: timedelta) -> list[dict[str, Any]]:
+    """Return stretches for which something should be stored and is not, newest of a kind first.
+
+    Keys: kind (bars, metrics, polls), origin, series, symbol, since, until, missing, why.
+    """
+    return _rows(connection, query("gaps"), {"max_gap_us": microseconds(max_poll_gap)})
 
 
 def status(connection: Connection) -> dict[str, list[dict[str, Any]]]:

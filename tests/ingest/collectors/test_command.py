@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import duckdb
 import pytest
 
 from moodtape.cli import main
@@ -177,4 +178,23 @@ def test_rows_are_made_again_from_kept_answers(run: Run, providers: Any) -> None
     assert json.loads(out)["new"] == first["new"]
     assert len(providers.loopback.asked) == asked
     code, _, err = run("ingest", "--replay", "--since", "2025-01-01")
-    assert (code, "takes no other bounds" in err) == (2, True)
+    assert (code, "exclude each other" in err) == (2, True)
+
+
+def test_gaps_are_shown_and_filled(run: Run, providers: Any) -> None:
+    run("ingest", "bars")
+    code, out, _ = run("status", "--gaps")
+    assert (code, out.splitlines()[-1]) == (0, "none")
+    with duckdb.connect(str(providers.folder / "moodtape.duckdb")) as connection:
+        connection.execute(
+            "DELETE FROM bar WHERE open_time IN"
+            " (SELECT open_time FROM bar ORDER BY open_time LIMIT 2 OFFSET 5)"
+        )
+    code, out, _ = run("status", "--gaps")
+    assert out.splitlines()[-1].split()[:4] == ["bars", "binance", "BTC/USDT", "1h"]
+    (gap,) = json.loads(run("status", "--gaps", "--json")[1])["gaps"]
+    assert (gap["kind"], gap["symbol"], gap["missing"]) == ("bars", "BTC", 2)
+    code, out, _ = run("ingest", "--backfill", "--json")
+    assert (code, json.loads(out)["new"]) == (0, 2)
+    code, out, _ = run("ingest", "--backfill")
+    assert (code, out.strip()) == (0, "Nothing is missing between what is stored.")

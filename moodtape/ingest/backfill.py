@@ -1,0 +1,65 @@
+"""`moodtape ingest --backfill`: what is missing between what is stored is asked for again.
+
+Only so many stretches a run, the newest first: a hole that the source has itself stays one,
+and would be asked for each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from moodtape.errors import DataMissing
+from moodtape.ingest.result import Progress, SourceResult, joined
+from moodtape.ingest.round import Plan
+from moodtape.ingest.run import run_collectors
+from moodtape.records import MARKET_SYMBOL
+from moodtape.storage.summary import gaps
+
+SOURCE_OF = {"binance": "bars", "coinmetrics": "onchain", "alternative_me": "indices"}
+MOST_STRETCHES = 24
+
+
+def backfill(
+    plan: Plan, names: Sequence[str], progress: Progress | None = None
+) -> list[SourceResult]:
+    """Ask for missing stretches of bars and metrics, and return what came of each source.
+
+    Raises:
+        DataMissing: nothing is stored yet.
+    """
+    tell = progress or (lambda done, total, what: None)
+    found = [gap for gap in _gaps(plan) if SOURCE_OF.get(gap["origin"]) in names]
+    stretches = list({_stretch(gap): gap for gap in found}.values())[:MOST_STRETCHES]
+    results: dict[str, SourceResult] = {}
+    for done, gap in enumerate(stretches):
+        name = SOURCE_OF[gap["origin"]]
+        tell(done, len(stretches), f"{name}, {gap['series']} {gap['since']:%Y-%m-%d %H:%M}")
+        (result,) = run_collectors(_for(plan, gap), [name])
+        results[name] = joined(results[name], result) if name in results else result
+    return [results[name] for name in names if name in results]
+
+
+def _gaps(plan: Plan) -> list[dict[str, Any]]:
+    if not plan.warehouse.path.exists():
+        raise DataMissing("There is nothing stored yet to have a gap. Run: moodtape ingest")
+    with plan.warehouse.read() as connection:
+        return gaps(connection, timedelta(minutes=plan.config.news.max_poll_gap_min))
+
+
+def _stretch(gap: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what one question covers: all metrics of an asset come together."""
+    return gap["origin"], gap["symbol"], gap["since"], gap["until"]
+
+
+def _for(plan: Plan, gap: dict[str, Any]) -> Plan:
+    """Return a plan for one stretch of one asset."""
+    config = plan.config
+    if gap["symbol"] != MARKET_SYMBOL:
+        market = config.market.model_copy(update={"symbols": (gap["symbol"],)})
+        config = config.model_copy(update={"market": market})
+    # An index stands at the end of its day, so that of the last missing day is one step later.
+    until = gap["until"] + (timedelta(days=1) if gap["origin"] == "alternative_me" else timedelta())
+    return replace(plan, config=config, since=gap["since"], until=until)
