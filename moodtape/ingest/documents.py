@@ -139,6 +139,7 @@ def _record(
         limit = context.imports.max_field_kib
         if len(text) * 4 > limit << 10 and (size := len(text.encode("utf-8"))) > limit << 10:
             return f"{name} is {size >> 10} KiB, the limit is {limit} (imports.max_field_kib)"
+    author = "" if is_deleted(texts["author"]) else texts["author"]
     title = "" if is_deleted(texts["title"]) else texts["title"]
     body = "" if is_deleted(texts["body"]) else texts["body"]
     title = clean(title, context.imports.max_title_chars)
@@ -161,7 +162,7 @@ def _record(
         "document_id": identity,
         "outlet": outlet or None,
         "form": _form(source, texts["form"], title),
-        "author_hash": author_hash(source, texts["author"]) if texts["author"] else None,
+        "author_hash": author_hash(source, author) if author else None,
         "url": url,
         "title": title or None,
         "body": body or None,

@@ -7,6 +7,7 @@ cannot be used at all raises `UnreadableFile`.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -76,10 +77,16 @@ def read_chunks(path: Path, progress: Progress | None = None) -> Iterator[Chunk]
         if magic == PARQUET or path.suffix == ".parquet":
             yield from _parquet_chunks(path, size, tick)
             return
-        names = [s.lower() for s in path.suffixes]
-        is_json = any(s in names for s in (".jsonl", ".ndjson", ".json"))
-        split = _jsonl_rows if is_json else csv_rows
-        yield from _gather(split(open_text(raw, magic, path), path), raw, size, tick, path)
+        yield from _gather(_rows(open_text(raw, magic, path), path), raw, size, tick, path)
+
+
+def _rows(stream: IO[bytes], path: Path) -> Iterator[Line]:
+    """Yield rows of the form that the file's name tells, or else its first byte."""
+    names = [s.lower() for s in path.suffixes]
+    is_json = any(s in names for s in (".jsonl", ".ndjson", ".json"))
+    if not is_json and not any(s in names for s in (".csv", ".tsv")):
+        is_json = isinstance(stream, io.BufferedReader) and stream.peek(1)[:1] == b"{"
+    yield from (_jsonl_rows if is_json else csv_rows)(stream, path)
 
 
 def _gather(
