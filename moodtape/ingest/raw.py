@@ -155,20 +155,28 @@ def tape_of(plan: Plan, run_id: str, collector: str) -> Path | None:
     return plan.answers / run_id / f"{collector}.jsonl"
 
 
-def read_tape(path: Path) -> Tape | None:
-    """Return a tape up to its last whole line; None if not even its head is whole."""
-    lines = []
-    for text in path.read_text("utf-8").splitlines():
+def read_beginning(path: Path) -> Beginning | None:
+    """Return the head of a tape; None if it is not whole."""
+    with path.open(encoding="utf-8") as file:
         try:
-            lines.append(json.loads(text))
+            head = json.loads(file.readline())
         except ValueError:
-            break
-    if not lines:
-        return None
-    head = {k: v for k, v in lines[0].items() if k != "version"}
+            return None
+    head.pop("version")
     for name in ("now", "since", "until"):
         head[name] = None if head[name] is None else datetime.fromisoformat(head[name])
-    return Tape(Beginning(**head), lines[1:])
+    return Beginning(**head)
+
+
+def read_tape(path: Path) -> Tape | None:
+    """Return a tape up to its last whole line; None if not even its head is whole."""
+    beginning, exchanges = read_beginning(path), []
+    for text in path.read_text("utf-8").splitlines()[1:]:
+        try:
+            exchanges.append(json.loads(text))
+        except ValueError:
+            break
+    return None if beginning is None else Tape(beginning, exchanges)
 
 
 def forget_old_tapes(plan: Plan, now: datetime) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from moodtape.errors import DataMissing, PlugInBroken
-from moodtape.ingest.raw import ReplayingDoor, Tape, read_tape
+from moodtape.ingest.raw import ReplayingDoor, Tape, read_beginning, read_tape
 from moodtape.ingest.result import Progress, SourceResult, joined
 from moodtape.ingest.round import Plan, Round
 from moodtape.ingest.run import make_collector
@@ -27,14 +28,17 @@ def replay_answers(
         DataMissing: no answers are kept.
     """
     tell = progress or (lambda done, total, what: None)
-    tapes = _tapes(plan, names)
+    paths = _tapes(plan, names)
     with plan.warehouse.write() as connection:
         # A place that is known stays: kept answers may not reach up to it.
         fresh = {name for name in names if read_cursor(connection, name) is None}
     results: dict[str, SourceResult] = {}
-    for done, tape in enumerate(tapes):
+    for done, path in enumerate(paths):
+        tape = read_tape(path)
+        if tape is None:
+            continue
         name = tape.beginning.collector
-        tell(done, len(tapes), f"{name}, run of {tape.beginning.now:%Y-%m-%d %H:%M}")
+        tell(done, len(paths), f"{name}, run of {tape.beginning.now:%Y-%m-%d %H:%M}")
         _enter(plan, tape)
         result = _again(plan, tape, name in fresh)
         before = results.get(name)
@@ -42,16 +46,18 @@ def replay_answers(
     return list(results.values())
 
 
-def _tapes(plan: Plan, names: Sequence[str]) -> list[Tape]:
-    folders = sorted(plan.answers.glob("*/")) if plan.answers is not None else []
-    found = [read_tape(path) for folder in folders for path in sorted(folder.glob("*.jsonl"))]
-    tapes = [tape for tape in found if tape is not None and tape.beginning.collector in names]
-    if not tapes:
+def _tapes(plan: Plan, names: Sequence[str]) -> list[Path]:
+    """Return the tapes of some collectors, oldest first; only their heads are read."""
+    folders = plan.answers.glob("*/") if plan.answers is not None else ()
+    paths = [path for folder in folders for path in folder.glob("*.jsonl")]
+    found = [(head, path) for path in paths if (head := read_beginning(path)) is not None]
+    wanted = [(head.now, path) for head, path in found if head.collector in names]
+    if not wanted:
         raise DataMissing(
             f"No answers of {', '.join(names)} are kept in {plan.answers}"
             " (ingest.keep_answers_d). Run: moodtape ingest"
         )
-    return sorted(tapes, key=lambda tape: tape.beginning.now)
+    return [path for _, path in sorted(wanted)]
 
 
 def _enter(plan: Plan, tape: Tape) -> None:
