@@ -82,4 +82,7 @@ def require_all(results: Sequence[SourceResult]) -> None:
     """
     bad = [f"{r.source} ({r.state})" for r in results if r.state != "done"]
     if bad:
-        raise SourceFailed(f"Not everything came: {', '.join(bad)}. What came is stored.")
+        raise SourceFailed(
+            f"Not everything came: {', '.join(bad)}."
+            " What came is stored; the rest comes with the next run."
+        )

@@ -74,7 +74,10 @@ def test_a_failed_feed_is_shown_and_ends_with_five(run: Run, providers: Any, rep
     assert code == 5
     assert "news two refused: " in out
     assert "/two answered 403." in out
-    assert err.splitlines()[-1] == "Not everything came: news (partial). What came is stored."
+    assert err.splitlines()[-1] == (
+        "Not everything came: news (partial)."
+        " What came is stored; the rest comes with the next run."
+    )
     code, out, err = run("ingest", "news", "--json")
     assert (code, json.loads(out)["sources"][0]["state"]) == (5, "partial")
 
