@@ -66,6 +66,13 @@ class Door(Protocol):
             CouldNotAsk, Refused, CouldNotRead: see `moodtape.errors`.
         """
 
+    def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Answer:
+        """Return the answer to a login; what it says is not kept.
+
+        Raises:
+            CouldNotAsk, Refused, CouldNotRead: see `moodtape.errors`.
+        """
+
     def now(self) -> datetime:
         """Return the time: that of the last answer, once there is one."""
 

@@ -105,9 +105,16 @@ class Http:
         Raises:
             CouldNotAsk, Refused, CouldNotRead: see `moodtape.errors`.
         """
+        return self._ask("GET", url, params=params, headers=headers)
+
+    def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Answer:
+        """Return the answer to a login, after retries; see `get`."""
+        return self._ask("POST", url, data=body, headers=headers)
+
+    def _ask(self, method: str, url: str, **told: Any) -> Answer:
         place = place_of(url)
         try:
-            response = self.session.get(url, params=params, headers=headers, stream=True)
+            response = self.session.request(method, url, stream=True, **told)
         except requests.TooManyRedirects as exc:
             raise Refused(f"{place} sends from one address to the next without end.") from exc
         except (requests.ConnectionError, requests.Timeout) as exc:
@@ -166,5 +173,6 @@ def _said(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     while isinstance(told, dict):
-        told = next((told[k] for k in ("error", "msg", "message", "detail") if told.get(k)), "")
+        words = (told.get(key) for key in ("error", "msg", "message", "detail"))
+        told = next((word for word in words if word and isinstance(word, str | dict)), "")
     return clean(told, 200).rstrip(".") if isinstance(told, str) else ""

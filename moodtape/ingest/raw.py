@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,9 +71,21 @@ class RecordingDoor:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask, and keep what comes of it."""
-        asked = question(url, params)
+        return self._keep(
+            question(url, params), lambda: self._door.get(url, params, headers), lambda body: body
+        )
+
+    def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Answer:
+        """Log in, and keep what comes of it without its words, which are keys."""
+        return self._keep(
+            question(url, None), lambda: self._door.post(url, body, headers), without_words
+        )
+
+    def _keep(
+        self, asked: str, ask: Callable[[], Answer], kept: Callable[[bytes], bytes]
+    ) -> Answer:
         try:
-            answer = self._door.get(url, params, headers)
+            answer = ask()
         except SourceFailed as failure:
             self._latest = self._door.now()
             kinds = (name for name, kind in FAILURES.items() if isinstance(failure, kind))
@@ -81,7 +93,7 @@ class RecordingDoor:
             told = {"kind": kind, "message": str(failure)}
             self._write({"asked": asked, "at": self._latest.isoformat(), "failure": told})
             raise
-        self._latest = answer.fetched_at
+        self._latest, body = answer.fetched_at, kept(answer.body)
         self._write(
             {
                 "asked": asked,
@@ -89,8 +101,8 @@ class RecordingDoor:
                 "place": answer.place,
                 "status": answer.status,
                 "headers": {k: v for k, v in answer.headers.items() if k in KEPT_HEADERS},
-                "sha256": hashlib.sha256(answer.body).hexdigest(),
-                "body": base64.b64encode(gzip.compress(answer.body, 6, mtime=0)).decode(),
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "body": base64.b64encode(gzip.compress(body, 6, mtime=0)).decode(),
             }
         )
         return answer
@@ -125,7 +137,14 @@ class ReplayingDoor:
             CouldNotRead: the tape ends, or holds another question, or its body has changed.
             CouldNotAsk, Refused: so it was then.
         """
-        if not self._left or self._left[0]["asked"] != question(url, params):
+        return self._next(question(url, params))
+
+    def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Answer:
+        """Return what was kept of a login; see `get`."""
+        return self._next(question(url, None))
+
+    def _next(self, asked: str) -> Answer:
+        if not self._left or self._left[0]["asked"] != asked:
             raise CouldNotRead(
                 "The kept answers do not go on from here: the run was cut short, or the settings"
                 " were others."
@@ -138,6 +157,22 @@ class ReplayingDoor:
         if hashlib.sha256(body).hexdigest() != line["sha256"]:
             raise CouldNotRead(f"The kept answer of {line['place']} is not what came then.")
         return Answer(line["place"], line["status"], line["headers"], body, self._latest)
+
+
+def without_words(body: bytes) -> bytes:
+    """Return a JSON object with every text in it taken out; anything else becomes nothing.
+
+    >>> without_words(b'{"access_token": "secret", "expires_in": 3600}')
+    b'{"access_token": "withheld", "expires_in": 3600}'
+    """
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return b""
+    if not isinstance(told, dict):
+        return b""
+    plain = {k: v if isinstance(v, int | float) else "withheld" for k, v in told.items()}
+    return json.dumps(plain).encode()
 
 
 def question(url: str, params: Mapping[str, Any] | None) -> str:

@@ -35,6 +35,8 @@ class Asked:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    method: str = "GET"
+    body: bytes = b""
 
 
 Script = Callable[[Asked], Reply]
@@ -58,9 +60,13 @@ class Loopback:
                 parts = urlsplit(self.path)
                 query = {k: v[-1] for k, v in parse_qs(parts.query, True).items()}
                 headers = {k.lower(): v for k, v in self.headers.items()}
-                asked = Asked(parts.path, query, headers)
+                body = self.rfile.read(int(headers.get("content-length", 0)))
+                asked = Asked(parts.path, query, headers, self.command, body)
                 outer.asked.append(asked)
                 self.reply(outer.reply_to(asked))
+
+            def do_POST(self) -> None:
+                self.do_GET()
 
             def reply(self, reply: Reply) -> None:
                 self.close_connection = True
