@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,8 +121,3 @@ def _period(length: timedelta) -> timedelta:
     if length <= timedelta(0):
         raise ValueError(f"a period ends after it starts; this one is {length} long")
     return length
-
-
-def as_json(row: Row) -> dict[str, Any]:
-    """Return a row as it is shown and compared; instants as ISO text."""
-    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(row).items()}

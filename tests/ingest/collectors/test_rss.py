@@ -161,6 +161,7 @@ def test_one_bad_feed_stops_no_other(desk: Desk, reply: Any) -> None:
         (b"<opml version='1.0'/>", "no feed"),
         (b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaa">]><rss/>', r"document type \(DTD\)"),
         ('<?xml version="1.0"?><!DOCTYPE x><rss/>'.encode("utf-16"), r"document type \(DTD\)"),
+        (b"<!--" + b" " * 100_000 + b"--><!DOCTYPE x><rss/>", r"document type \(DTD\)"),
     ],
 )
 def test_what_is_no_feed_is_told(body: bytes, message: str) -> None:
