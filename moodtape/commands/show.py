@@ -20,6 +20,24 @@ PROJECT_TEXT = """\
 [market]
 symbols = [{symbols}]
 interval = "1h"
+
+# What `moodtape ingest` asks. None of these needs a key; `reddit` can be asked, too.
+[ingest]
+sources = ["news", "bars", "onchain", "indices"]
+
+# A mail or page by which a provider can reach you; part of every request.
+[http]
+# contact = "you@example.org"
+
+# Your own list of feeds, beside this file; another list is another collection.
+[news]
+# feeds = "feeds.toml"
+# collection = "my_feeds"
+
+# Binance's pair of BTC is BTCUSDT with this quote currency; how far back the first poll goes.
+[bars]
+# quote = "USDT"
+# first_days = 365
 """
 NEXT = """\
 Made {folder}. Next:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -13,6 +15,8 @@ import pytest
 
 from moodtape.cli import main
 from moodtape.clock import floor_to, utc_now
+from moodtape.config import IngestSection
+from moodtape.settings import load_settings
 
 Run = Callable[..., Any]
 
@@ -201,3 +205,17 @@ def test_gaps_are_shown_and_filled(run: Run, providers: Any) -> None:
     assert (code, json.loads(out)["new"]) == (0, 2)
     code, out, _ = run("ingest", "--backfill")
     assert (code, out.strip()) == (0, "Nothing is missing between what is stored.")
+
+
+def test_what_init_writes_is_valid_also_where_it_is_commented_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["moodtape", "init", str(tmp_path), "--symbol", "ETH"])
+    with pytest.raises(SystemExit):
+        main()
+    path = tmp_path / "moodtape.toml"
+    assert load_settings(tmp_path, environ={}).config.ingest.sources == IngestSection().sources
+    path.write_text(re.sub(r"^# (\w+ = )", r"\1", path.read_text(), flags=re.MULTILINE))
+    config = load_settings(tmp_path, environ={}).config
+    assert (config.http.contact, config.news.collection) == ("you@example.org", "my_feeds")
+    assert (config.market.symbols, config.bars.first_days) == (("ETH",), 365)
