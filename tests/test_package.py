@@ -81,13 +81,20 @@ EXIT_CODES = {
     "GateFailed": 4,
     "SourceFailed": 5,
     "WarehouseLocked": 6,
+    "PlugInBroken": 1,
+    "CouldNotAsk": 5,
+    "Refused": 5,
+    "CouldNotRead": 5,
 }
 
 
 def test_every_error_ends_with_the_exit_code_that_scripts_rely_on() -> None:
-    found = {
-        name: value.exit_code
+    kinds = {
+        name: value
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, errors.MoodtapeError)
     }
-    assert found == EXIT_CODES
+    assert {name: kinds[name].exit_code for name in EXIT_CODES} == EXIT_CODES
+    unlisted = {name: kinds[name] for name in kinds if name not in EXIT_CODES}
+    for name, kind in unlisted.items():
+        assert kind.exit_code == kind.__mro__[1].exit_code, f"{name} leaves its family's exit code"
