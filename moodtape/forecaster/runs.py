@@ -29,7 +29,7 @@ PACKAGES = (
     *("tensorflow", "keras", "numpy", "pandas", "duckdb", "onnxruntime", "scipy", "scikit-learn"),
     *("arch", "statsmodels"),
 )
-NETWORK = ("ingest", "http", "news", "bars", "onchain", "indices")
+NETWORK = ("ingest", "http", "news", "bars", "onchain", "indices", "reddit", "x")
 """Sections that say how rows are fetched; what a study finds in them is in its rows."""
 
 RESULTS, SERVED, REPORT = "results.json", "served.json", "report.html"
