@@ -201,6 +201,39 @@ class RedditSection(Section):
         return names
 
 
+class XSection(Section):
+    """Posts of X, or how many there are: paid by use, and never beyond the budget."""
+
+    base_url: str = Field("https://api.x.com", description="where it is asked")
+    mode: Literal["posts", "counts"] = Field(
+        "posts", description="`counts` brings posts per hour as the metric `x_posts`, for less"
+    )
+    queries: dict[str, str] = Field(
+        {"BTC": "(bitcoin OR $BTC) lang:en -is:retweet"},
+        description="what is searched for, by symbol",
+    )
+    full_archive: bool = Field(
+        False, description="search all posts, not those of a week, where the account may"
+    )
+    collection: str = Field("search", description="name of the set in the warehouse")
+    daily_budget_usd: float = Field(0, ge=0, description="most spent in a day, UTC; 0: nothing")
+    monthly_budget_usd: float = Field(0, ge=0, description="most spent in a month, UTC")
+    post_usd: float = Field(0.005, ge=0, description="price of a post that is read")
+    counts_usd: float = Field(0.005, ge=0, description="price of a call for counts")
+    page: int = Field(100, ge=10, le=500, description="posts of one call; over 100: full archive")
+    max_posts: int = Field(500, ge=10, description="most posts of a query in one run")
+    first_hours: float = Field(1, gt=0, le=160, description="hours fetched by the first poll")
+    overlap_min: float = Field(2, ge=0, description="minutes read again at every poll")
+
+    @field_validator("queries")
+    @classmethod
+    def _queries_fit(cls, queries: dict[str, str]) -> dict[str, str]:
+        for symbol, query in queries.items():
+            if not query.strip() or len(query) > 512:
+                raise ValueError(f"the query of {symbol} has 1 to 512 characters")
+        return queries
+
+
 class SentimentSection(Section):
     """How texts become an hourly series."""
 
@@ -361,6 +394,7 @@ class Config(Section):
     onchain: OnchainSection = OnchainSection()
     indices: IndicesSection = IndicesSection()
     reddit: RedditSection = RedditSection()
+    x: XSection = XSection()
     sentiment: SentimentSection = SentimentSection()
     features: FeaturesSection = FeaturesSection()
     target: TargetSection = TargetSection()

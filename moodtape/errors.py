@@ -11,7 +11,8 @@
     ├── SourceFailed           5  a provider, a quota or a budget said no
     │   ├── CouldNotAsk        5  no answer: no network, no such host, no time left
     │   ├── Refused            5  an answer that is a refusal, or a bad one
-    │   └── CouldNotRead       5  an answer that cannot be read
+    │   ├── CouldNotRead       5  an answer that cannot be read
+    │   └── BudgetUsedUp       5  what may be spent is spent
     └── WarehouseLocked        6  another process is writing
 
 A message says what was wrong, what was expected, what came, and what to do next.
@@ -79,6 +80,10 @@ class Refused(SourceFailed):
 
 class CouldNotRead(SourceFailed):
     """A provider's answer is cut short, too large or not what it should be."""
+
+
+class BudgetUsedUp(SourceFailed):
+    """The next call could cost more than the config lets it."""
 
 
 class WarehouseLocked(MoodtapeError):

@@ -24,7 +24,7 @@ from moodtape.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from moodtape.ingest.result import SourceResult
 
-WITH_BASE_URL = ("news", "bars", "onchain", "indices")
+WITH_BASE_URL = ("news", "bars", "onchain", "indices", "reddit", "x")
 COUNTS = ("new", "known", "corrected", "quarantined")
 
 Sources = Annotated[
@@ -146,6 +146,10 @@ def _print(results: Sequence[SourceResult], dry_run: bool) -> None:
         for reason, count in result.counts.reasons.items():
             say(f"{result.source}: {count:,} in quarantine: {reason}")
     if dry_run:
+        for result in results:
+            for poll in result.polls:
+                if poll.detail and poll not in result.failed_polls:
+                    say(f"{result.source} {poll.stream}: {poll.detail}")
         note("A dry run: nothing was stored, and no source's place has moved.")
     elif any(r.counts.new for r in results if r.source == "news"):
         note("There are new texts. Run: moodtape score")

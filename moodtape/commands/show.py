@@ -114,6 +114,7 @@ _TABLES = {
     "metrics": ("provider", "symbol", "metrics", "values", "first", "last"),
     "texts": ("source", "collection", "texts", "revisions", "first", "last"),
     "polls": ("collector", "stream", "state", "last_poll", "last_good"),
+    "spend": ("provider", "month", "usd", "calls", "unsettled"),
     "scorers": ("name", "scored", "unscored", "trained_until", "scorer"),
     "quarantine": ("source", "reason", "rows"),
     "runs": ("run_id", "command", "status", "started_at", "finished_at"),
@@ -155,7 +156,7 @@ def _print_status_json(
         "last_runs": found["runs"],
         "skill": None,
         "champion": None,
-        "budget": None,
+        "budget": found["spend"] or None,
     }
     say(json.dumps(values, indent=1, default=lambda value: value.isoformat()))
 

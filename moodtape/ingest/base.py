@@ -20,6 +20,7 @@ from moodtape.records import Poll, PollState, Row
 
 if TYPE_CHECKING:
     from moodtape.ingest.http import Answer
+    from moodtape.storage.db import Warehouse
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class Tools:
     folder: of the project.
     since, until: bounds that the user set; None: from the cursor, to now.
     settings: what `[ingest.plugin.NAME]` says.
+    ledger: where calls that cost money are entered; None where none is made.
+    dry_run: nothing is stored; a call that costs money is not made.
     """
 
     config: Config
@@ -93,6 +96,8 @@ class Tools:
     since: datetime | None = None
     until: datetime | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    ledger: Warehouse | None = None
+    dry_run: bool = False
 
 
 def failed_poll(stream: str, failure: SourceFailed, polled_at: datetime) -> Poll:

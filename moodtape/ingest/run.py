@@ -61,7 +61,9 @@ def run_collectors(
 
 def open_door(config: Config, folder: Path, timing: Timing | None = None) -> Http:
     """Return the door to the network, to which the config's own addresses are known."""
-    sections = (config.news, config.bars, config.onchain, config.indices, config.reddit)
+    sections = (
+        config.news, config.bars, config.onchain, config.indices, config.reddit, config.x
+    )  # fmt: skip
     own = [section.base_url for section in sections if section.base_url]
     own += [feed.url for feed in choose_feeds(config.news, folder)]
     own += [
@@ -81,7 +83,10 @@ def make_collector(name: str, plan: Plan, http: Door) -> Collector | PlugInBroke
     """
     entry = find(COLLECTORS, name)
     settings = plan.config.ingest.plugin.get(name, {})
-    tools = Tools(plan.config, http, plan.folder, plan.since, plan.until, settings)
+    tools = Tools(
+        plan.config, http, plan.folder, plan.since, plan.until, settings, plan.warehouse,
+        plan.dry_run,
+    )  # fmt: skip
     try:
         collector: Collector = load(entry)(tools)
     except UsageError:

@@ -192,6 +192,13 @@ CREATE TABLE sentiment_hourly(symbol VARCHAR,
     sum_tone BIGINT NOT NULL,
     sum_tone_squared BIGINT NOT NULL,
     PRIMARY KEY(symbol, "source", collection, scorer, kind, "hour"));
+CREATE TABLE spend(call_id VARCHAR PRIMARY KEY,
+    provider VARCHAR NOT NULL,
+    asked_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    what VARCHAR NOT NULL,
+    units BIGINT NOT NULL,
+    micro_usd BIGINT NOT NULL,
+    settled_at TIMESTAMP WITH TIME ZONE);
 CREATE TABLE tombstone("source" VARCHAR,
     collection VARCHAR,
     document_id VARCHAR,
