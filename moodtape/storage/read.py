@@ -145,6 +145,7 @@ def require_scored(connection: Connection, scorer: str, sources: Sequence[str], 
         SELECT count(*), min(known_at), max(known_at)
         FROM document
         ANTI JOIN (SELECT content_hash FROM score WHERE scorer = ?) AS s USING (content_hash)
+        ANTI JOIN (SELECT content_hash FROM scored_text WHERE text = '') AS f USING (content_hash)
         WHERE known_at >= ? AND known_at < ? AND list_contains(?, source)
         """,
         [scorer, span.since, span.until, list(sources)],

@@ -129,7 +129,9 @@ def merge_documents(
     }
     run_script(connection, "merge_document", parameters)
     run_script(connection, "mark_dirty", {})
-    return _counts(connection, stage.rows["document"])
+    welcome = connection.execute("SELECT count(*) FROM welcome").fetchall()[0][0]
+    forgotten = ImportCounts(known=stage.rows["document"] - welcome)
+    return _counts(connection, welcome) + forgotten
 
 
 def _counts(connection: Connection, staged: int) -> ImportCounts:
@@ -154,7 +156,15 @@ def store_quarantine(connection: Connection, stage: Stage, merge: Merge) -> dict
         USING (
             SELECT DISTINCT ? AS run_id, source, place, reason, payload,
                 ?::TIMESTAMPTZ AS recorded_at
-            FROM read_parquet(?)
+            FROM read_parquet(?) AS r
+            WHERE NOT EXISTS (
+                SELECT 1
+                FROM quarantine AS f
+                WHERE
+                    f.place = 'forgotten'
+                    AND f.payload
+                    = forgotten_id(r.source, r.place || chr(31) || r.reason, r.payload)
+            )
         ) AS q
         ON stored.source = q.source AND stored.place = q.place
             AND stored.reason = q.reason AND stored.payload = q.payload

@@ -199,6 +199,12 @@ CREATE TABLE spend(call_id VARCHAR PRIMARY KEY,
     units BIGINT NOT NULL,
     micro_usd BIGINT NOT NULL,
     settled_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE suppressed("source" VARCHAR,
+    what VARCHAR,
+    key_hash VARCHAR,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    run_id VARCHAR NOT NULL,
+    PRIMARY KEY("source", what, key_hash));
 CREATE TABLE tombstone("source" VARCHAR,
     collection VARCHAR,
     document_id VARCHAR,

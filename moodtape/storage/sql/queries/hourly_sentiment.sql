@@ -21,7 +21,8 @@ judged AS (
         - CASE WHEN date_only THEN 86_400_000_000 ELSE 0 END > $max_age_us AS is_stale,
         repeat_key IS NOT NULL AND coalesce(
             epoch_us(known_at) - lag(epoch_us(known_at)) OVER (
-                PARTITION BY source, repeat_key ORDER BY known_at, collection, document_id
+                PARTITION BY source, repeat_key
+                ORDER BY known_at, collection, forgotten_id(source, collection, document_id)
             ) <= $repost_window_us, false
         ) AS is_repost
     FROM first_revision

@@ -4,11 +4,29 @@
 -- Texts that were forgotten do not come back. Every hour that changes is marked dirty.
 -- Revisions known after $as_of are left out of the comparison.
 -- Without a $coverage_state these rows cover nothing: a collector's polls do.
+CREATE OR REPLACE TEMP TABLE welcome AS
+SELECT *
+FROM read_parquet($path) AS i
+WHERE
+    NOT EXISTS (
+        SELECT 1
+        FROM tombstone AS t
+        WHERE
+            t.source = i.source AND t.collection = i.collection
+            AND t.document_id = forgotten_id(i.source, i.collection, i.document_id)
+    )
+    AND NOT EXISTS (
+        SELECT 1
+        FROM suppressed AS s
+        WHERE
+            s.source = i.source
+            AND s.key_hash = sha256(CASE s.what WHEN 'url' THEN i.url ELSE i.author_hash END)[:24]
+    );
+
 CREATE OR REPLACE TEMP TABLE incoming AS
 WITH one_per_stamp AS (
     SELECT *
-    FROM read_parquet($path)
-    ANTI JOIN tombstone USING (source, collection, document_id)
+    FROM welcome
     QUALIFY row_number() OVER (
         PARTITION BY source, collection, document_id, known_at
         ORDER BY
@@ -83,6 +101,7 @@ USING (
     GROUP BY content_hash
 ) AS v
 ON stored.content_hash = v.content_hash
+WHEN MATCHED AND stored.text = '' THEN UPDATE SET text = v.text
 WHEN NOT MATCHED THEN INSERT;
 
 MERGE INTO mention AS stored
@@ -105,7 +124,7 @@ USING (
         max(likes) AS likes, max(comments) AS comments, max(reposts) AS reposts,
         bool_or(removed) AS removed, $now AS recorded_at, $run_id AS run_id
     FROM read_parquet($engagement)
-    ANTI JOIN tombstone USING (source, collection, document_id)
+    SEMI JOIN welcome USING (source, collection, document_id)
     GROUP BY ALL
 ) AS v
 ON
