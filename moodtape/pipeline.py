@@ -152,6 +152,7 @@ def evaluate(
     from moodtape.forecaster.runs import make_run_folder, plain, write_json, write_table
     from moodtape.study.ablate import run_ablation
     from moodtape.study.evaluation import metric_rows
+    from moodtape.study.results import outcome_provenance
     from moodtape.study.series import predictions_table
 
     tell = progress or (lambda done, total, what: None)
@@ -167,8 +168,14 @@ def evaluate(
             if row not in rows:
                 rows.append(row)
     folder = make_run_folder(settings.runs, new_run_id(now))
-    results = {"schema_version": 1, "command": "evaluate", "warnings": [], "run": folder.name,
-               "results": rows}  # fmt: skip
+    results = {
+        "schema_version": 1,
+        "command": "evaluate",
+        "warnings": [],
+        "run": folder.name,
+        "results": rows,
+        "provenance": outcome_provenance(ground, outcome, command),
+    }
     write_json(folder / "config.json", ground.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)
     write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))

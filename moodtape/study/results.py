@@ -38,7 +38,6 @@ def ablation_results(
         texts = summary.text_summary(connection, config.sentiment.sources, scorer, ground.span)
         kinds = summary.kind_counts(connection, scorer, ground.span)
     has_texts = bool(dataset.streams)
-    device = outcome.device
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "ablate",
@@ -84,15 +83,21 @@ def ablation_results(
         "caveats": caveats(ground, texts if has_texts else []),
         "audit": dict(audit),
         "cells": [dict(cell) for cell in outcome.cells],
-        "provenance": provenance(
-            config,
-            dataset=dataset.fingerprint(),
-            command=command,
-            device=f"{device.backend} on {device.name}" if device else "cpu",
-            deterministic=device.deterministic if device else True,
-            seconds=round(outcome.seconds, 1),
-        ),
+        "provenance": outcome_provenance(ground, outcome, command),
     }
+
+
+def outcome_provenance(ground: Ground, outcome: Outcome, command: str) -> dict[str, Any]:
+    """Return versions, seed, device, time and the hash of the data that a study came from."""
+    device = outcome.device
+    return provenance(
+        ground.config,
+        dataset=ground.dataset.fingerprint(),
+        command=command,
+        device=f"{device.backend} on {device.name}" if device else "cpu",
+        deterministic=device.deterministic if device else True,
+        seconds=round(outcome.seconds, 1),
+    )
 
 
 def _answer(
