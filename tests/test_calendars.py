@@ -80,7 +80,7 @@ def test_every_expected_bar_closes_after_it_opens_and_after_the_one_before(
         closes = calendar.close_times(opens, interval)
         assert not np.isnat(closes).any(), name
         assert (closes > opens).all()
-        assert (np.diff(closes) > np.timedelta64(0)).all()
+        assert (np.diff(closes) > np.timedelta64(0, "us")).all()
 
 
 def test_an_unknown_calendar_is_refused_with_the_nearest() -> None:

@@ -44,7 +44,7 @@ def test_every_arm_forecasts_every_test_row_in_order_of_time(dataset: Any, linea
     folds = make_folds(dataset, 20, CONFIG.walk_forward)
     assert np.array_equal(linear.rows, np.concatenate([f.test for f in folds]))
     assert np.array_equal(np.unique(linear.fold), [0, 1, 2])
-    assert (np.diff(dataset.cutoff[linear.rows]) >= np.timedelta64(0)).all()
+    assert (np.diff(dataset.cutoff[linear.rows]) >= np.timedelta64(0, "us")).all()
     assert set(linear.arms) == {"price", "price+sentiment", "null", "shift"}
     for name, forecasts in linear.arms.items():
         seeds = LINEAR_SHIFT_DRAWS if name == "shift" else 1

@@ -310,7 +310,7 @@ def test_symbols_stand_one_under_the_other(line: Line) -> None:
     alone = line.load(symbols=("ETH",), scorer=None)
     assert np.array_equal(both.features[both.symbol == 1], alone.features, equal_nan=True)
     rows = both.decisions(10)
-    assert (np.diff(both.cutoff[rows]) >= np.timedelta64(0)).all()
+    assert (np.diff(both.cutoff[rows]) >= np.timedelta64(0, "us")).all()
     assert np.isnan(both.targets["return_1"].y[HOURS - 1]), "no answer reaches the next symbol"
 
 

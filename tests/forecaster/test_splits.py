@@ -55,7 +55,8 @@ def test_no_row_is_fitted_on_before_its_label_was_known(
         parts = [fold.train, fold.stop, fold.calibrate, fold.test]
         assert all(len(part) for part in parts)
         for early, late in pairwise(parts):
-            assert (np.diff(cutoff[early]) >= np.timedelta64(0)).all(), "rows are in order of time"
+            steps = np.diff(cutoff[early])
+            assert (steps >= np.timedelta64(0, "us")).all(), "rows are in order of time"
             assert known[early].max() < cutoff[late].min(), "a label was known too late"
         last = cutoff[fold.calibrate].max()
         assert fold.test_from - last >= max(embargo, 1) * HOUR

@@ -118,7 +118,7 @@ def test_symbols_are_thinned_alike(make_cell: Callable[..., Any], device: Device
     order = fold.train[np.argsort(dataset.cutoff[fold.train], kind="stable")]
     kept = _thin_by_symbol(dataset, order, 600)
     assert np.bincount(dataset.symbol[kept]).tolist() == [294, 294]
-    assert (np.diff(dataset.cutoff[kept]) >= np.timedelta64(0)).all()
+    assert (np.diff(dataset.cutoff[kept]) >= np.timedelta64(0, "us")).all()
 
 
 @pytest.mark.filterwarnings("ignore")  # exporters warn about their own internals
