@@ -24,7 +24,6 @@ from moodtape.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from moodtape.ingest.result import SourceResult
 
-WITH_BASE_URL = ("news", "bars", "onchain", "indices", "reddit", "x")
 COUNTS = ("new", "known", "corrected", "quarantined")
 
 Sources = Annotated[
@@ -98,6 +97,8 @@ def ingest(
 
 def _stand_ins(pairs: Sequence[str] | None) -> dict[str, str]:
     """Return settings for `news=http://host` and its like."""
+    from moodtape.config import WITH_BASE_URL
+
     found = {}
     for pair in pairs or ():
         source, mark, url = pair.partition("=")

@@ -23,6 +23,8 @@ from moodtape.ingest.rejects import Rejected
 from moodtape.records import Bar, Poll
 
 VENUE = "binance"
+BASE_URL = "https://data-api.binance.vision"
+MOST_BARS = 1000
 INTERVALS = {
     **{f"{n}min": f"{n}m" for n in (1, 3, 5, 15, 30)},
     **{f"{n}h": f"{n}h" for n in (1, 2, 4, 6, 8, 12)},
@@ -76,6 +78,8 @@ class BinanceBars:
         until: datetime | None = None,
     ) -> None:
         self.pairs, self.interval, self.bars, self.http = pairs, interval, bars, http
+        self.base_url = (bars.base_url or BASE_URL).rstrip("/")
+        self.page = min(bars.page, MOST_BARS)
         self.since, self.until = since, until
         self.step = parse_duration(interval)
 
@@ -100,12 +104,12 @@ class BinanceBars:
         joins = stored is None or start <= stored + self.step
         while True:
             answer = self.http.get(
-                f"{self.bars.base_url.rstrip('/')}/api/v3/klines",
+                f"{self.base_url}/api/v3/klines",
                 {
                     "symbol": pair.code,
                     "interval": INTERVALS[self.interval],
                     "startTime": _milliseconds(start),
-                    "limit": self.bars.page,
+                    "limit": self.page,
                 },
             )
             final = answer.server_time - timedelta(seconds=self.bars.grace_s)
@@ -118,7 +122,7 @@ class BinanceBars:
             fresh = sum(1 for bar in over if stored is None or bar.open_time > stored)
             poll = Poll(stream, "ok" if fresh else "empty", answer.fetched_at, fresh)
             yield Batch(over, json.dumps(newest), (poll,), tuple(rejected))
-            if len(opens) < self.bars.page or opens[-1] + self.step >= end:
+            if len(opens) < self.page or opens[-1] + self.step >= end:
                 return
             start = opens[-1] + self.step
 
@@ -138,7 +142,7 @@ class BinanceBars:
     ) -> tuple[list[datetime], list[Bar], list[Rejected]]:
         """Return the opens of all bars of a page, its bars, and rows that are none."""
         rows = answer.json()
-        if not isinstance(rows, list) or len(rows) > self.bars.page:
+        if not isinstance(rows, list) or len(rows) > self.page:
             raise CouldNotRead(f"{answer.place} sent no page of bars.")
         opens: list[datetime] = []
         bars, rejected = [], []

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from moodtape.config import Config
+from moodtape.config import WITH_BASE_URL, Config
 from moodtape.errors import PlugInBroken, UsageError
 from moodtape.ingest.base import Collector, Door, Tools
 from moodtape.ingest.http import Http, Timing
@@ -61,10 +61,7 @@ def run_collectors(
 
 def open_door(config: Config, folder: Path, timing: Timing | None = None) -> Http:
     """Return the door to the network, to which the config's own addresses are known."""
-    sections = (
-        config.news, config.bars, config.onchain, config.indices, config.reddit, config.x
-    )  # fmt: skip
-    own = [section.base_url for section in sections if section.base_url]
+    own = [address for section in WITH_BASE_URL if (address := getattr(config, section).base_url)]
     own += [feed.url for feed in choose_feeds(config.news, folder)]
     own += [
         value
