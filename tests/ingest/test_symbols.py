@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from moodtape.ingest.symbols import load_aliases
@@ -13,7 +16,12 @@ from moodtape.ingest.symbols import load_aliases
         ("bitcoin is up", {"BTC": "name"}),
         ("Bitcoin Cash and BITCOIN", {"BCH": "name", "BTC": "name"}),
         ("BTC is up", {"BTC": "ticker"}),
-        ("btc is up", {"MARKET": "none"}),
+        ("btc is up", {"BTC": "name"}),
+        ("xrp is up", {"XRP": "name"}),
+        ("link is up", {"MARKET": "none"}),
+        ("#bnb #Bitcoin", {"BNB": "ticker", "BTC": "name"}),
+        ("#one love", {"MARKET": "none"}),
+        ("buy #one, a token", {"ONE": "ticker"}),
         ("$btc and $Eth", {"BTC": "cashtag", "ETH": "cashtag"}),
         ("#BTC!", {"BTC": "ticker"}),
         ("BTCUSDT WBTC BTC2", {"MARKET": "none"}),
@@ -25,6 +33,20 @@ from moodtape.ingest.symbols import load_aliases
         ("$SOL today", {"SOL": "cashtag"}),
         ("the LINK below", {"MARKET": "none"}),
         ("LINK and other altcoins", {"LINK": "ticker"}),
+        ("a tether between growth and inflation", {"MARKET": "none"}),
+        ("Tether between growth and inflation", {"USDT": "name"}),
+        ("an avalanche buried the coin", {"AVAX": "name"}),
+        ("the ripple effect reaches Ripple", {"XRP": "name"}),
+        ("Sui generis", {"MARKET": "none"}),
+        ("Sui stands still", {"MARKET": "none"}),
+        ("Sui validators stand still", {"SUI": "name"}),
+        ("DOGE cuts federal jobs", {"MARKET": "none"}),
+        ("DOGE jumps as federal jobs fall", {"MARKET": "none"}),
+        ("DOGE price jumps as federal jobs fall", {"DOGE": "ticker"}),
+        ("shorts BTC on Hyperliquid", {"BTC": "ticker"}),
+        ("outage on Hyperliquid", {"HYPE": "name"}),
+        ("Hyperliquid and BTC", {"HYPE": "name", "BTC": "ticker"}),
+        ("Bitcoin Pepe presale", {"MARKET": "none"}),
         ("stocks fell", {"MARKET": "none"}),
         ("", {"MARKET": "none"}),
     ],
@@ -44,6 +66,24 @@ def test_a_subreddit_speaks_only_for_a_text_that_names_nothing() -> None:
 def test_every_alias_leads_to_its_asset() -> None:
     aliases = load_aliases()
     for name, symbol in aliases.owner.items():
+        # Beside a context word every name counts, and no hidden phrase swallows one.
         text = f"a token: {name}, no more"
         assert symbol in aliases.mentions(text), name
     assert len(aliases.version) == 12
+
+
+def test_hard_lines_are_read_as_a_person_would() -> None:
+    """Lines with tickers that are words, other tokens, places: labels/symbols.tsv."""
+    path = Path(__file__).parents[2] / "labels" / "symbols.tsv"
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert len(lines) >= 400
+    aliases, right, extra, missed = load_aliases(), 0, [], []
+    for line in lines:
+        meant = set(line["symbols"].split(",")) - {"MARKET"}
+        found = set(aliases.mentions(line["text"])) - {"MARKET"}
+        right += len(meant & found)
+        extra += [(line["text"], symbol) for symbol in found - meant]
+        missed += [(line["text"], symbol) for symbol in meant - found]
+    assert right / (right + len(extra)) > 0.97, extra
+    assert right / (right + len(missed)) > 0.97, missed
