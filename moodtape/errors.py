@@ -10,6 +10,7 @@
     ├── GateFailed             4  audit or promotion refused
     ├── SourceFailed           5  a provider, a quota or a budget said no
     │   ├── CouldNotAsk        5  no answer: no network, no such host, no time left
+    │   │   └── LeftAlone      5  not asked: the host failed too often, or wants to be left alone
     │   ├── Refused            5  an answer that is a refusal, or a bad one
     │   ├── CouldNotRead       5  an answer that cannot be read
     │   └── BudgetUsedUp       5  what may be spent is spent
@@ -72,6 +73,10 @@ class SourceFailed(MoodtapeError):
 
 class CouldNotAsk(SourceFailed):
     """A provider gave no answer: no network, no such host, or no time left."""
+
+
+class LeftAlone(CouldNotAsk):
+    """A host failed too often, or asked for it: nothing is sent to it for a while."""
 
 
 class Refused(SourceFailed):

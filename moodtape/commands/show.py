@@ -80,8 +80,9 @@ def status(
     """Say what is stored, how far it reaches, what is unscored and what ran last."""
     from datetime import timedelta
 
+    from moodtape.clock import utc_now
     from moodtape.storage.db import Warehouse
-    from moodtape.storage.summary import gaps
+    from moodtape.storage.summary import gaps, troubled_hosts
     from moodtape.storage.summary import status as stored
 
     settings = settings_of(project, config)
@@ -90,7 +91,7 @@ def status(
         settings.warehouse, storage.threads, storage.memory_limit, storage.lock_wait_s
     )
     with warehouse.read() as connection:
-        found = stored(connection)
+        found = stored(connection) | {"hosts": troubled_hosts(connection, utc_now())}
         longest = timedelta(minutes=settings.config.news.max_poll_gap_min)
         missing = gaps(connection, longest) if with_gaps else None
     if as_json:
@@ -114,6 +115,7 @@ _TABLES = {
     "metrics": ("provider", "symbol", "metrics", "values", "first", "last"),
     "texts": ("source", "collection", "texts", "revisions", "first", "last"),
     "polls": ("collector", "stream", "state", "last_poll", "last_good"),
+    "hosts": ("host", "state", "failures", "until", "why"),
     "spend": ("provider", "month", "usd", "calls", "unsettled"),
     "scorers": ("name", "scored", "unscored", "trained_until", "scorer"),
     "quarantine": ("source", "reason", "rows"),
@@ -152,6 +154,7 @@ def _print_status_json(
         "sources": {
             k: found[k] for k in ("bars", "metrics", "texts", "polls", "scorers", "quarantine")
         },
+        "hosts": found["hosts"],
         "gaps": gaps if missing is None else missing,
         "last_runs": found["runs"],
         "skill": None,

@@ -49,7 +49,7 @@ class HttpSection(Section):
         30, ge=0, description="minutes a failing host is left alone; it doubles up to a day"
     )
     hosts_at_once: int = Field(
-        8, ge=1, le=64, description="sources asked at the same time, each host by one of them"
+        8, ge=1, le=64, description="hosts asked at the same time, each one question at a time"
     )
 
 

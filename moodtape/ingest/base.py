@@ -79,6 +79,31 @@ class Door(Protocol):
 
 
 @dataclass(frozen=True)
+class Question:
+    """What is asked by `Door.get`."""
+
+    url: str
+    params: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+def ask_all(door: Door, questions: Sequence[Question]) -> Iterator[Answer | SourceFailed]:
+    """Yield the answer to each question, or why there is none, in their order.
+
+    A door that has `get_all` asks different hosts at the same time; others, one by one.
+    """
+    together = getattr(door, "get_all", None)
+    if together is not None:
+        yield from together(questions)
+        return
+    for question in questions:
+        try:
+            yield door.get(question.url, question.params, question.headers)
+        except SourceFailed as failure:
+            yield failure
+
+
+@dataclass(frozen=True)
 class Tools:
     """What a collector is made with.
 

@@ -52,6 +52,16 @@ def place_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def host_of(url: str) -> str:
+    """Return the host of an address, with its port where that is not the usual one.
+
+    >>> host_of("https://user:pass@API.example:443/v1"), host_of("http://127.0.0.1:8000/")
+    ('api.example', '127.0.0.1:8000')
+    """
+    host, port = _place(url)
+    return host if port in (80, 443) else f"{host}:{port}"
+
+
 def _place(url: str) -> tuple[str, int]:
     try:
         parts = urlsplit(url)

@@ -1,7 +1,7 @@
 """The one door to the network: one session, one policy, three kinds of failure.
 
-    1. may the host be asked                     `hosts.py`
-    2. wait until it may be asked again          spacing of each host
+    1. may the host be asked, and now            `hosts.py`, `breaker.py`
+    2. wait until it may be asked again          spacing of each host, one request at a time
     3. ask, read at most so many bytes           `body.py`
     4. try again where that makes sense          `retry.py`
     5. say what went wrong                       CouldNotAsk, Refused, CouldNotRead
@@ -13,21 +13,25 @@ session keeps to it as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import requests
 
 from moodtape import __version__
 from moodtape.config import HttpSection
-from moodtape.errors import CouldNotAsk, CouldNotRead, Refused
+from moodtape.errors import CouldNotAsk, CouldNotRead, Refused, SourceFailed
+from moodtape.ingest.base import Question
 from moodtape.ingest.body import ACCEPT_ENCODING
-from moodtape.ingest.hosts import Hosts, place_of
+from moodtape.ingest.hosts import Hosts, host_of, place_of
 from moodtape.ingest.polite import PoliteAdapter, Timing
 from moodtape.ingest.retry import http_date
+from moodtape.ingest.silence import why_silent
 from moodtape.ingest.text import clean
+from moodtape.ingest.together import in_order
 
 __all__ = ["Answer", "Http", "Timing"]
 
@@ -79,16 +83,13 @@ class Http:
     def __init__(
         self, policy: HttpSection, configured: Iterable[str] = (), timing: Timing | None = None
     ) -> None:
-        self.timing = timing or Timing()
-        self.session = requests.Session()
-        self.session.max_redirects = policy.max_redirects
+        self.timing, self.policy = timing or Timing(), policy
         contact = f" (+{policy.contact})" if policy.contact else ""
-        self.session.headers.update(
-            {"User-Agent": f"moodtape/{__version__}{contact}", "Accept-Encoding": ACCEPT_ENCODING}
-        )
-        adapter = PoliteAdapter(policy, Hosts(configured), self.timing)
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, adapter)
+        self._headers = {
+            "User-Agent": f"moodtape/{__version__}{contact}", "Accept-Encoding": ACCEPT_ENCODING
+        }  # fmt: skip
+        self._adapter = PoliteAdapter(policy, Hosts(configured), self.timing)
+        self.limits, self.halt = self._adapter.limits, self._adapter.halt
 
     def now(self) -> datetime:
         """Return the time by our clock."""
@@ -111,14 +112,41 @@ class Http:
         """Return the answer to a login, after retries; see `get`."""
         return self._ask("POST", url, data=body, headers=headers)
 
+    def get_all(self, questions: Sequence[Question]) -> Iterator[Answer | SourceFailed]:
+        """Yield the answer to each question, or why there is none, in their order.
+
+        Different hosts are asked at the same time, each by one request after the other.
+        """
+        jobs = [partial(self._try, question) for question in questions]
+        hosts = [_lane(question.url) for question in questions]
+        yield from in_order(jobs, hosts, self.policy.hosts_at_once, self.halt)
+
+    def _try(self, question: Question) -> Answer | SourceFailed:
+        try:
+            return self.get(question.url, question.params, question.headers)
+        except SourceFailed as failure:
+            return failure
+
+    def _session(self) -> requests.Session:
+        """Return a session for one question.
+
+        No cookie outlives it, and threads share nothing but the adapter and its connections.
+        """
+        session = requests.Session()
+        session.max_redirects = self.policy.max_redirects
+        session.headers.update(self._headers)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, self._adapter)
+        return session
+
     def _ask(self, method: str, url: str, **told: Any) -> Answer:
         place = place_of(url)
         try:
-            response = self.session.request(method, url, stream=True, **told)
+            response = self._session().request(method, url, stream=True, **told)
         except requests.TooManyRedirects as exc:
             raise Refused(f"{place} sends from one address to the next without end.") from exc
         except (requests.ConnectionError, requests.Timeout) as exc:
-            raise CouldNotAsk(f"{place} gave no answer: {_why(exc)}.") from exc
+            raise CouldNotAsk(f"{place} gave no answer: {why_silent(exc)}.") from exc
         except (requests.RequestException, UnicodeError) as exc:
             raise Refused(f"{place} led nowhere: {type(exc).__name__}.") from exc
         if response.status_code not in (200, 304):
@@ -132,29 +160,11 @@ class Http:
         )
 
 
-def _why(failure: Exception) -> str:
-    """Return in few words why there was no answer; the library's own text may hold the query."""
-    if isinstance(failure, requests.Timeout):
-        return "it took too long"
-    if isinstance(failure, requests.exceptions.SSLError):
-        return "its certificate is not good"
-    if isinstance(failure, requests.exceptions.ProxyError):
-        return "the proxy refused"
-    told = str(failure)
-    for sign, words in _SIGNS.items():
-        if sign in told:
-            return words
-    return "the connection broke"
-
-
-_SIGNS = {
-    "NameResolution": "there is no such host, or no network",
-    "refused": "nothing listens there",
-    "reset": "it broke the connection off",
-    "IncompleteRead": "it broke off in the middle",
-    "RemoteDisconnected": "it hung up",
-    "ended early": "it broke off in the middle",
-}
+def _lane(url: str) -> str:
+    try:
+        return host_of(url)
+    except Refused:
+        return url
 
 
 def _refusal(response: requests.Response) -> str:

@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from moodtape import __version__
 from moodtape.errors import CouldNotAsk, CouldNotRead, Refused, SourceFailed
-from moodtape.ingest.base import Door
+from moodtape.ingest.base import Door, Question, ask_all
 from moodtape.ingest.http import Answer
 from moodtape.ingest.round import Plan
 
@@ -81,19 +81,35 @@ class RecordingDoor:
             question(url, None), lambda: self._door.post(url, body, headers), without_words
         )
 
+    def get_all(self, questions: Sequence[Question]) -> Iterator[Answer | SourceFailed]:
+        """Ask several, and keep what comes of each in the order of the questions."""
+        for question_, came in zip(questions, ask_all(self._door, questions), strict=True):
+            asked = question(question_.url, question_.params)
+            if isinstance(came, SourceFailed):
+                self._keep_failure(asked, came)
+            else:
+                self._keep_answer(asked, came, came.body)
+            yield came
+
     def _keep(
         self, asked: str, ask: Callable[[], Answer], kept: Callable[[bytes], bytes]
     ) -> Answer:
         try:
             answer = ask()
         except SourceFailed as failure:
-            self._latest = self._door.now()
-            kinds = (name for name, kind in FAILURES.items() if isinstance(failure, kind))
-            kind = next(kinds, "CouldNotRead")
-            told = {"kind": kind, "message": str(failure)}
-            self._write({"asked": asked, "at": self._latest.isoformat(), "failure": told})
+            self._keep_failure(asked, failure)
             raise
-        self._latest, body = answer.fetched_at, kept(answer.body)
+        self._keep_answer(asked, answer, kept(answer.body))
+        return answer
+
+    def _keep_failure(self, asked: str, failure: SourceFailed) -> None:
+        kinds = (name for name, kind in FAILURES.items() if isinstance(failure, kind))
+        told = {"kind": next(kinds, "CouldNotRead"), "message": str(failure)}
+        at = self._move_on(self._door.now())
+        self._write({"asked": asked, "at": at.isoformat(), "failure": told})
+
+    def _keep_answer(self, asked: str, answer: Answer, body: bytes) -> None:
+        self._move_on(answer.fetched_at)
         self._write(
             {
                 "asked": asked,
@@ -105,7 +121,11 @@ class RecordingDoor:
                 "body": base64.b64encode(gzip.compress(body, 6, mtime=0)).decode(),
             }
         )
-        return answer
+
+    def _move_on(self, at: datetime) -> datetime:
+        """Return the time, which does not go back where a later question was answered sooner."""
+        self._latest = at if self._latest is None else max(self._latest, at)
+        return self._latest
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._path is None:
@@ -150,13 +170,14 @@ class ReplayingDoor:
                 " were others."
             )
         line = self._left.pop(0)
-        self._latest = datetime.fromisoformat(line["at"])
+        at = datetime.fromisoformat(line["at"])
+        self._latest = max(self._latest, at)
         if "failure" in line:
             raise FAILURES[line["failure"]["kind"]](line["failure"]["message"])
         body = gzip.decompress(base64.b64decode(line["body"]))
         if hashlib.sha256(body).hexdigest() != line["sha256"]:
             raise CouldNotRead(f"The kept answer of {line['place']} is not what came then.")
-        return Answer(line["place"], line["status"], line["headers"], body, self._latest)
+        return Answer(line["place"], line["status"], line["headers"], body, at)
 
 
 def without_words(body: bytes) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -35,6 +37,37 @@ class SourceResult:
     def failed_polls(self) -> tuple[Poll, ...]:
         """Return the streams that cannot be said to be complete."""
         return tuple(poll for poll in self.polls if poll.state not in GOOD_POLLS)
+
+
+class Board:
+    """Tells of sources that are asked at the same time: which are not in yet, and how many rows."""
+
+    def __init__(self, names: Sequence[str], progress: Progress | None) -> None:
+        self._tell = progress or (lambda done, total, what: None)
+        self._left, self._total = list(names), len(names)
+        self._rows = dict.fromkeys(names, 0)
+        self._lock = threading.Lock()
+        self._show()
+
+    @contextmanager
+    def turn_of(self, name: str) -> Iterator[None]:
+        """Count a source as in at the end of the block."""
+        yield
+        with self._lock:
+            self._left.remove(name)
+            self._show()
+
+    def rows(self, name: str, rows: int) -> None:
+        """Show that a source has sent so many rows by now."""
+        with self._lock:
+            self._rows[name] = rows
+            self._show()
+
+    def _show(self) -> None:
+        rows = sum(self._rows.values())
+        if self._left:
+            what = " + ".join(self._left) + (f", {rows:,} rows" if rows else "")
+            self._tell(self._total - len(self._left), self._total, what)
 
 
 def joined(before: SourceResult, after: SourceResult) -> SourceResult:

@@ -64,8 +64,13 @@ class Round:
     def run(self, cursor: str | None, now: datetime) -> SourceResult:
         """Collect to the end, or until something stops it; what was stored until then stays."""
         try:
-            for batch in self.collector.collect(cursor, now):
-                self._take(batch)
+            batches = self.collector.collect(cursor, now)
+            try:
+                for batch in batches:
+                    self._take(batch)
+            finally:
+                # A generator that is not read to its end would go on asking ahead.
+                getattr(batches, "close", lambda: None)()
             self._cover()
         except WarehouseLocked:
             raise

@@ -1,6 +1,7 @@
 """News feeds: each is asked whether it has changed, and what is new becomes documents.
 
-    1. ask       `If-None-Match`, `If-Modified-Since`: what did not change costs no body
+    1. ask       `If-None-Match`, `If-Modified-Since`: what did not change costs no body;
+                 feeds of different hosts at the same time
     2. read      `feed.py`
     3. compare   with the items of the last poll: new ones and changed ones become rows
     4. judge     a poll that failed, was cut, or shares nothing with the last covers nothing
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 
 from moodtape.config import NewsSection
 from moodtape.errors import ConfigError, SourceFailed, did_you_mean
-from moodtape.ingest.base import Batch, Door, Tools, failed_poll
+from moodtape.ingest.base import Batch, Door, Question, Tools, ask_all, failed_poll
 from moodtape.ingest.documents import MAX_ID_CHARS
 from moodtape.ingest.feed import Feed, Item, read_feed
 from moodtape.ingest.http import Answer
@@ -111,11 +112,11 @@ class NewsFeeds:
         """Yield a batch for each feed with something new, and one for the polls that are left."""
         states = {name: State(**state) for name, state in json.loads(cursor or "{}").items()}
         polls: list[Poll] = []
-        for feed in self.feeds:
-            state = states.get(feed.name, State())
-            if state.address != _short(feed.url):
-                state = replace(state, address=_short(feed.url), etag="", modified="")
-            rows, rejected, poll, states[feed.name] = self._poll(feed, state)
+        before = {feed.name: _state_at(feed, states.get(feed.name, State())) for feed in self.feeds}
+        questions = [_question(feed, before[feed.name]) for feed in self.feeds]
+        for feed, came in zip(self.feeds, ask_all(self.http, questions), strict=True):
+            state = before[feed.name]
+            rows, rejected, poll, states[feed.name] = self._poll(feed, state, came)
             polls.append(poll)
             if rows or rejected:
                 yield Batch(rows, _position(states), tuple(polls), tuple(rejected))
@@ -124,19 +125,18 @@ class NewsFeeds:
             yield Batch((), _position(states), tuple(polls))
 
     def _poll(
-        self, feed: FeedSource, state: State
+        self, feed: FeedSource, state: State, came: Answer | SourceFailed
     ) -> tuple[list[Document], list[Rejected], Poll, State]:
         """Return what is new in a feed, how the poll ended and what to remember."""
-        asked = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
-        headers = {"Accept": ACCEPT, **{name: value for name, value in asked.items() if value}}
         try:
-            answer = self.http.get(feed.url, headers=headers)
-            if answer.status == 304:
-                return [], [], Poll(feed.name, "empty", answer.fetched_at), state
-            found = read_feed(answer.body, answer.headers.get("content-type", ""), answer.place)
+            if isinstance(came, SourceFailed):
+                raise came
+            if came.status == 304:
+                return [], [], Poll(feed.name, "empty", came.fetched_at), state
+            found = read_feed(came.body, came.headers.get("content-type", ""), came.place)
         except SourceFailed as failure:
             return [], [], failed_poll(feed.name, failure, self.http.now()), state
-        return self._compare(feed, state, answer, found)
+        return self._compare(feed, state, came, found)
 
     def _compare(
         self, feed: FeedSource, state: State, answer: Answer, found: Feed
@@ -186,6 +186,19 @@ class NewsFeeds:
             "news", self.news.collection, identity, published, answer.fetched_at, item.title,
             item.body, feed.name, item.link, item.author, item.categories, feed.symbol,
         )  # fmt: skip
+
+
+def _state_at(feed: FeedSource, state: State) -> State:
+    """Return what is remembered of a feed; what it said at another address is not repeated."""
+    if state.address == _short(feed.url):
+        return state
+    return replace(state, address=_short(feed.url), etag="", modified="")
+
+
+def _question(feed: FeedSource, state: State) -> Question:
+    asked = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
+    headers = {"Accept": ACCEPT, **{name: value for name, value in asked.items() if value}}
+    return Question(feed.url, headers=headers)
 
 
 def _judge(state: State, found: Feed, seen: Mapping[str, Any]) -> tuple[PollState, str]:

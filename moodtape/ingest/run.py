@@ -1,15 +1,17 @@
 """`moodtape ingest`: cursor in, batches stored, cursor out; one source that fails stops no other.
 
 1. load      every collector first, so that a wrong setting is told before anything is asked
-2. collect   batch by batch; each is stored with its polls and cursor, or not at all
+2. collect   sources at the same time, each host by one request after the other; batch by
+             batch, each stored with its polls and cursor, or not at all
 3. cover     a round of polls that came to its end says which hours had no text
 4. tell      what came of each source, and why something did not
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from moodtape.config import WITH_BASE_URL, Config
@@ -17,46 +19,78 @@ from moodtape.errors import PlugInBroken, UsageError
 from moodtape.ingest.base import Collector, Door, Tools
 from moodtape.ingest.http import Http, Timing
 from moodtape.ingest.raw import Beginning, RecordingDoor, forget_old_tapes, tape_of
-from moodtape.ingest.result import Progress, SourceResult
+from moodtape.ingest.result import Board, Progress, SourceResult
 from moodtape.ingest.round import Plan, Round
 from moodtape.ingest.rss import choose_feeds
+from moodtape.ingest.together import in_order
 from moodtape.plugins import COLLECTORS, find, load, owner
 from moodtape.storage.collected import read_cursor
+from moodtape.storage.hosts import HostLimit, read_host_limits, store_host_limits
 from moodtape.storage.write import begin_run, finish_run, new_run_id
 
 
 def run_collectors(
     plan: Plan, names: Sequence[str], progress: Progress | None = None
 ) -> list[SourceResult]:
-    """Run each collector by itself and return what came of it, in the order of the names."""
-    tell = progress or (lambda done, total, what: None)
+    """Run each collector by itself and return what came of it, in the order of the names.
+
+    Raises:
+        UsageError: a source is unknown, or its settings cannot work; nothing was asked.
+        WarehouseLocked: another process is writing.
+    """
     names = list(dict.fromkeys(names))
     http = open_door(plan.config, plan.folder, plan.timing)
     now = http.now()
     run_id = new_run_id(now)
     doors = [RecordingDoor(http, tape_of(plan, run_id, name)) for name in names]
     made = [make_collector(name, plan, door) for name, door in zip(names, doors, strict=True)]
-    cursors = _begin(plan, names, run_id, now)
-    results = []
-    for done, (name, collector, door) in enumerate(zip(names, made, doors, strict=True)):
-        tell(done, len(names), name)
-        if isinstance(collector, PlugInBroken):
-            results.append(SourceResult(name, "failed", error=str(collector), cause=collector))
-            continue
-
-        def told(rows: int, at: int = done, name: str = name) -> None:
-            tell(at, len(names), f"{name}, {rows:,} rows")
-
-        start = http.now()
-        door.begin(Beginning(run_id, name, cursors[name], start, plan.since, plan.until))
-        results.append(Round(plan, name, collector, door, run_id, told).run(cursors[name], start))
+    cursors, hosts = _begin(plan, names, run_id, now)
+    http.limits.begin(hosts, partial(_keep_host, plan, run_id, http))
+    board = Board(names, progress)
+    turns = [
+        partial(_turn, plan, run_id, name, collector, door, cursors[name], board)
+        for name, collector, door in zip(names, made, doors, strict=True)
+    ]
+    try:
+        results = list(in_order(turns, names, plan.config.http.hosts_at_once, http.halt))
+    except BaseException:
+        http.halt.stop()
+        raise
     if not plan.dry_run:
         with plan.warehouse.write() as connection:
             status = "done" if all(r.state == "done" for r in results) else "failed"
             counts = {r.source: {"state": r.state, **r.counts.as_dict()} for r in results}
+            store_host_limits(connection, http.limits.improved(), run_id, http.now())
             finish_run(connection, run_id, status, counts, http.now())
         forget_old_tapes(plan, now)
     return results
+
+
+def _turn(
+    plan: Plan,
+    run_id: str,
+    name: str,
+    collector: Collector | PlugInBroken,
+    door: RecordingDoor,
+    cursor: str | None,
+    board: Board,
+) -> SourceResult:
+    """Let one collector go on from where it stood."""
+    with board.turn_of(name):
+        if isinstance(collector, PlugInBroken):
+            return SourceResult(name, "failed", error=str(collector), cause=collector)
+        start = door.now()
+        door.begin(Beginning(run_id, name, cursor, start, plan.since, plan.until))
+        told = partial(board.rows, name)
+        return Round(plan, name, collector, door, run_id, told).run(cursor, start)
+
+
+def _keep_host(plan: Plan, run_id: str, http: Http, limit: HostLimit) -> None:
+    """Store at once how a host stands that fails or wants to be left alone."""
+    if plan.dry_run:
+        return
+    with plan.warehouse.write() as connection:
+        store_host_limits(connection, [limit], run_id, http.now())
 
 
 def open_door(config: Config, folder: Path, timing: Timing | None = None) -> Http:
@@ -100,14 +134,18 @@ def make_collector(name: str, plan: Plan, http: Door) -> Collector | PlugInBroke
     return collector
 
 
-def _begin(plan: Plan, names: Iterable[str], run_id: str, now: datetime) -> dict[str, str | None]:
-    """Enter the run and return where each collector stands."""
+def _begin(
+    plan: Plan, names: Sequence[str], run_id: str, now: datetime
+) -> tuple[dict[str, str | None], dict[str, HostLimit]]:
+    """Enter the run, and return where each collector stands and how each host does."""
     if plan.dry_run:
         if not plan.warehouse.path.exists():
-            return dict.fromkeys(names)
+            return dict.fromkeys(names), {}
         with plan.warehouse.read() as connection:
-            return {name: read_cursor(connection, name) for name in names}
-    arguments = {"sources": list(names), "since": plan.since, "until": plan.until}
+            cursors = {name: read_cursor(connection, name) for name in names}
+            return cursors, read_host_limits(connection)
+    arguments = {"sources": names, "since": plan.since, "until": plan.until}
     with plan.warehouse.write() as connection:
         begin_run(connection, run_id, "ingest", arguments, now)
-        return {name: read_cursor(connection, name) for name in names}
+        cursors = {name: read_cursor(connection, name) for name in names}
+        return cursors, read_host_limits(connection)

@@ -1,7 +1,8 @@
 """What may be spent at X: every call is entered in the ledger before it is made, or not made.
 
 A day and a month are those of UTC. A call counts at its highest price until its answer says
-what it came to; one that was refused cost nothing, and one without an answer may have cost.
+what it came to; one that was refused, or not made since the host is left alone, cost nothing,
+and one without an answer may have cost.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from moodtape.errors import BudgetUsedUp, Refused
+from moodtape.errors import BudgetUsedUp, LeftAlone, Refused
 from moodtape.ingest.base import Door
 from moodtape.ingest.raw import ReplayingDoor
 from moodtape.storage.db import Warehouse
@@ -99,7 +100,7 @@ class Purse:
             call_id = enter_call(connection, PROVIDER, what, units, units * price, now)
         try:
             yield call
-        except Refused:
+        except (LeftAlone, Refused):
             self._settle(call_id, 0, price)
             raise
         self._settle(call_id, call.units, price)

@@ -1,9 +1,13 @@
-"""The only door to DuckDB: UTC sessions, one short writer at a time, a plain word when locked."""
+"""The only door to DuckDB: UTC sessions, one short writer at a time, a plain word when locked.
+
+Threads of one process take turns, since DuckDB opens a file in one way at a time.
+"""
 
 from __future__ import annotations
 
 import random
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 _HOLDER = re.compile(r"PID (\d+)")
 _HELD = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
+
+_TURN = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,18 @@ class Warehouse:
         from moodtape.storage.migrate import migrate
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._open(read_only=False)
-        try:
-            migrate(connection)
-            connection.execute("BEGIN")
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            _roll_back(connection)
-            raise
-        finally:
-            connection.close()
+        with _TURN:
+            connection = self._open(read_only=False)
+            try:
+                migrate(connection)
+                connection.execute("BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                _roll_back(connection)
+                raise
+            finally:
+                connection.close()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -72,16 +79,17 @@ class Warehouse:
                 f"There is no warehouse at {self.path}. Run: moodtape import bars FILE,"
                 " or: moodtape demo"
             )
-        connection = self._open(read_only=True)
-        try:
-            if not is_current(connection):
+        with _TURN:
+            connection = self._open(read_only=True)
+            try:
+                if not is_current(connection):
+                    connection.close()
+                    with self.write():
+                        pass
+                    connection = self._open(read_only=True)
+                yield connection
+            finally:
                 connection.close()
-                with self.write():
-                    pass
-                connection = self._open(read_only=True)
-            yield connection
-        finally:
-            connection.close()
 
     def _open(self, read_only: bool) -> Connection:
         """Connect with bounded retries while another process holds the file."""

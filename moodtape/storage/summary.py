@@ -93,3 +93,11 @@ def status(connection: Connection) -> dict[str, list[dict[str, Any]]]:
         name: _rows(connection, query(f"status_{name}"))
         for name in ("bars", "metrics", "texts", "polls", "spend", "scorers", "quarantine", "runs")
     }
+
+
+def troubled_hosts(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+    """Return hosts that are left alone, on trial, or failing.
+
+    Keys: host, state (resting, on trial, failing), failures, until, last_status, why.
+    """
+    return _rows(connection, query("status_hosts"), {"now": now})

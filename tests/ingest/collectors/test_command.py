@@ -53,7 +53,8 @@ def test_a_whole_run_without_a_key(run: Run) -> None:
         ["news", "done", "2", "of"], ["bars", "done", "1", "of"], ["onchain", "done", "1", "of"],
         ["indices", "done", "1", "of"],
     ]  # fmt: skip
-    assert "bars (1 of 4 done)" in err
+    assert "news + bars + onchain + indices (0 of 4 done)" in err
+    assert "(3 of 4 done)" in err
     assert "There are new texts. Run: moodtape score" in err
     code, out, _ = run("ingest", "--json")
     told = json.loads(out)
