@@ -101,14 +101,27 @@ class Loopback:
 
 
 @pytest.fixture
-def loopback() -> Iterator[Loopback]:
-    server = Loopback()
-    thread = threading.Thread(target=server.server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.server.shutdown()
-    server.server.server_close()
-    thread.join()
+def make_loopback() -> Iterator[Callable[[], Loopback]]:
+    """Return what starts a server; each one is a host of its own."""
+    running: list[tuple[Loopback, threading.Thread]] = []
+
+    def make() -> Loopback:
+        server = Loopback()
+        thread = threading.Thread(target=server.server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return server
+
+    yield make
+    for server, thread in running:
+        server.server.shutdown()
+        server.server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def loopback(make_loopback: Callable[[], Loopback]) -> Loopback:
+    return make_loopback()
 
 
 @dataclass
