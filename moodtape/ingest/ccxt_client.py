@@ -72,7 +72,8 @@ class Exchange:
         )
         self.client.has["fetchCurrencies"] = False  # a further request, and nothing needs it
         # ccxt leaves rows out whose time it cannot read, as if they were too old.
-        self.client.filter_by_since_limit = lambda rows, *_, **__: rows
+        self.client.filter_by_since_limit = lambda rows, *_: rows
+        self.client.filter_by_value_since_limit = _of_one_value
         _list_only(self.client.options.get("fetchMarkets"), kinds)
         if base_url:
             self.client.urls["api"] = _moved(self.client.urls["api"], base_url.rstrip("/"))
@@ -90,6 +91,10 @@ class Exchange:
         """
         if self.client.has.get(method) is not True:
             raise ConfigError(f"{self.setting}: ccxt brings no {what} of {self.name}.")
+
+    def takes_until(self, method: str) -> bool:
+        """Say whether a method takes an end; only its documentation tells."""
+        return "params.until]" in (getattr(self.client, method).__doc__ or "")
 
     def require_market(self, code: str) -> None:
         """Make sure that the exchange has a market; all are listed once, by one request.
@@ -195,6 +200,10 @@ def _ccxt() -> Any:
             ' pip install "moodtape[exchanges]"'
         ) from exc
     return ccxt
+
+
+def _of_one_value(rows: Any, field: str, value: Any = None, *_: Any) -> list[Any]:
+    return [row for row in rows if value is None or row[field] == value]
 
 
 def _list_only(option: Any, kinds: frozenset[str]) -> None:

@@ -113,10 +113,14 @@ class ExchangeBars:
             if page.bars and joins:
                 last = page.bars[-1].open_time
                 newest[stream] = max(last, stored or last).isoformat()
-            poll = turn.poll(self.exchange.now())
-            yield Batch(page.bars, json.dumps(newest), (poll,), page.rejected)
             start = page.opens[-1] + self.step if page.opens else start + self.page * self.step
-            if start + self.step > self._over():
+            goes_on = start + self.step <= self._over()
+            if not goes_on:
+                turn.finish()
+            if page.opens or not goes_on:
+                poll = turn.poll(self.exchange.now())
+                yield Batch(page.bars, json.dumps(newest), (poll,), page.rejected)
+            if not goes_on:
                 return
 
     def _begin(self, stored: datetime | None, now: datetime) -> datetime:

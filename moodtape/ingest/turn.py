@@ -24,35 +24,40 @@ class Turn:
     stored: datetime | None
     step: timedelta
     bounded: bool
-    pages: int = 0
     fresh: int = 0
+    seen: bool = False
     came: bool = False
     hole: str = ""
 
     def take(self, seen: Sequence[datetime], kept: Sequence[datetime]) -> None:
-        """Count what is new on a page.
+        """Count what is new on a page, and see whether the first rows join what is stored.
 
         Args:
             seen: times of all its rows, rising. kept: of those that are stored.
-        Raises:
-            CouldNotRead: the first page lacks even the rows that are known.
         """
-        if self.pages == 0 and self.stored is not None and not self.bounded:
-            self._compare(self.stored, seen)
-        self.pages += 1
+        if seen and not self.seen and self.stored is not None and not self.bounded:
+            self._compare(self.stored, seen[0])
+        self.seen = self.seen or bool(seen)
         self.fresh = sum(1 for time in kept if self.stored is None or time > self.stored)
         self.came = self.came or self.fresh > 0
+
+    def finish(self) -> None:
+        """Make sure that something came, where rows that are known must come again.
+
+        Raises:
+            CouldNotRead: nothing did.
+        """
+        if not self.seen and self.stored is not None and not self.bounded:
+            raise CouldNotRead(f"{self.stream}: nothing came, not even {iso(self.stored)} again.")
 
     def poll(self, polled_at: datetime) -> Poll:
         """Return how the stream stands; a hole that was seen once stays said."""
         state: PollState = "capped" if self.hole else "ok" if self.came else "empty"
         return Poll(self.stream, state, polled_at, self.fresh, self.hole)
 
-    def _compare(self, stored: datetime, seen: Sequence[datetime]) -> None:
-        if not seen:
-            raise CouldNotRead(f"{self.stream}: nothing came, not even {iso(stored)} again.")
-        if seen[0] > stored + self.step:
+    def _compare(self, stored: datetime, first: datetime) -> None:
+        if first > stored + self.step:
             self.hole = (
-                f"nothing before {iso(seen[0])} is shown any more: what came since"
-                f" {iso(stored)} is missing"
+                f"nothing before {iso(first)} is shown any more: what came since {iso(stored)}"
+                " is missing"
             )
