@@ -14,6 +14,7 @@ from moodtape.storage.db import Warehouse
 HEAVY = {
     *("tensorflow", "keras", "torch", "transformers", "pandas", "numpy", "duckdb"),
     *("onnxruntime", "matplotlib", "scipy", "sklearn", "statsmodels", "arch", "pyarrow"),
+    "ccxt",
 }
 LIGHT = [
     *("moodtape", "moodtape.settings", "moodtape.config", "moodtape.clock"),

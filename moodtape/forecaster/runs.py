@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape import __version__
-from moodtape.config import Config
+from moodtape.config import WITH_BASE_URL, Config
 from moodtape.errors import DataMissing, UnreadableFile, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ PACKAGES = (
     *("tensorflow", "keras", "numpy", "pandas", "duckdb", "onnxruntime", "scipy", "scikit-learn"),
     *("arch", "statsmodels"),
 )
-NETWORK = ("ingest", "http", "news", "bars", "onchain", "indices", "reddit", "x")
+NETWORK = ("ingest", "http", *WITH_BASE_URL)
 """Sections that say how rows are fetched; what a study finds in them is in its rows."""
 
 RESULTS, SERVED, REPORT = "results.json", "served.json", "report.html"

@@ -18,7 +18,10 @@ from moodtape.ingest.run import run_collectors
 from moodtape.records import MARKET_SYMBOL
 from moodtape.storage.summary import gaps
 
-SOURCE_OF = {"binance": "bars", "coinmetrics": "onchain", "alternative_me": "indices"}
+SOURCE_OF = {"coinmetrics": "onchain", "alternative_me": "indices", "funding": "funding"}
+"""Collectors of metrics, by provider."""
+
+STAMPED_AT_END = ("alternative_me", "funding")
 MOST_STRETCHES = 24
 
 
@@ -31,11 +34,11 @@ def backfill(
         DataMissing: nothing is stored yet.
     """
     tell = progress or (lambda done, total, what: None)
-    found = [gap for gap in _gaps(plan) if SOURCE_OF.get(gap["origin"]) in names]
+    found = [gap for gap in _gaps(plan) if _source_of(gap, plan) in names]
     stretches = list({_stretch(gap): gap for gap in found}.values())[:MOST_STRETCHES]
     results: dict[str, SourceResult] = {}
     for done, gap in enumerate(stretches):
-        name = SOURCE_OF[gap["origin"]]
+        name = _source_of(gap, plan)
         tell(done, len(stretches), f"{name}, {gap['series']} {gap['since']:%Y-%m-%d %H:%M}")
         (result,) = run_collectors(_for(plan, gap), [name])
         results[name] = joined(results[name], result) if name in results else result
@@ -49,6 +52,14 @@ def _gaps(plan: Plan) -> list[dict[str, Any]]:
         return gaps(connection, timedelta(minutes=plan.config.news.max_poll_gap_min))
 
 
+def _source_of(gap: dict[str, Any], plan: Plan) -> str:
+    """Return the collector that can fill a gap; empty: none does."""
+    venue = plan.config.bars.venue.removeprefix("ccxt:")
+    if gap["kind"] == "bars":
+        return "bars" if gap["origin"] == venue else ""
+    return SOURCE_OF.get(gap["origin"], "")
+
+
 def _stretch(gap: dict[str, Any]) -> tuple[Any, ...]:
     """Return what one question covers: all metrics of an asset come together."""
     return gap["origin"], gap["symbol"], gap["since"], gap["until"]
@@ -60,6 +71,7 @@ def _for(plan: Plan, gap: dict[str, Any]) -> Plan:
     if gap["symbol"] != MARKET_SYMBOL:
         market = config.market.model_copy(update={"symbols": (gap["symbol"],)})
         config = config.model_copy(update={"market": market})
-    # An index stands at the end of its day, so that of the last missing day is one step later.
-    until = gap["until"] + (timedelta(days=1) if gap["origin"] == "alternative_me" else timedelta())
+    # What stands at the end of its period is, for the last missing one, a step later.
+    later = timedelta(days=1) if gap["origin"] in STAMPED_AT_END else timedelta()
+    until = gap["until"] + later
     return replace(plan, config=config, since=gap["since"], until=until)

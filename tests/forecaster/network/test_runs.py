@@ -30,6 +30,12 @@ def test_the_seed_is_no_part_of_a_trial() -> None:
     base = Config()
     assert config_hash(base) == config_hash(Config(seed=99))
     assert config_hash(base) != config_hash(Config.model_validate({"target": {"horizons": [4]}}))
+    fetched = {
+        "funding": {"exchange": "bybit"},
+        "dumps": {"first_days": 1},
+        "http": {"attempts": 1},
+    }
+    assert config_hash(base) == config_hash(Config.model_validate(fetched)), "not how rows came"
 
 
 def test_provenance_names_versions() -> None:

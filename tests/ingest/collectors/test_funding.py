@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from moodtape.config import Config, FundingSection, MarketSection
+from moodtape.config import Config, FundingSection, HttpSection, MarketSection
 from moodtape.errors import ConfigError, UsageError
+from moodtape.ingest.backfill import backfill
 from moodtape.ingest.base import Batch, Tools
 from moodtape.ingest.funding import FundingRates, collector
 from moodtape.ingest.replay import replay_answers
@@ -19,6 +20,7 @@ from moodtape.ingest.round import Plan
 from moodtape.ingest.run import run_collectors
 from moodtape.records import Metric
 from moodtape.storage.db import Warehouse
+from moodtape.storage.summary import gaps
 from moodtape.testing import check_collector
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -422,16 +424,32 @@ def test_every_promise_of_a_collector(
     assert (counts.new, counts.quarantined) == (21, 0)
 
 
-def test_a_run_a_corrected_rate_and_a_replay(
-    binance: Exchange, loopback: Any, fake_time: Any, tmp_path: Path
-) -> None:
-    config = Config(
-        funding=FundingSection(base_url=loopback.url, first_days=1), http={"attempts": 1}
-    )
-    plan = Plan(
-        Warehouse(tmp_path / "live.duckdb"), tmp_path / "staging", tmp_path, config,
+@pytest.fixture
+def plan(loopback: Any, fake_time: Any, tmp_path: Path) -> Plan:
+    section = FundingSection(base_url=loopback.url, first_days=1)
+    return Plan(
+        Warehouse(tmp_path / "live.duckdb"), tmp_path / "staging", tmp_path,
+        Config(funding=section, http=HttpSection(attempts=1)),
         timing=fake_time.timing, answers=tmp_path / "answers",
     )  # fmt: skip
+
+
+def test_a_hole_is_asked_for_again(binance: Exchange, plan: Plan) -> None:
+    del binance.rates[12]
+    run_collectors(plan, ["funding"])
+    with plan.warehouse.read() as connection:
+        (gap,) = gaps(connection, HOUR)
+    assert (gap["series"], gap["missing"]) == ("BTC funding_rate", 1)
+    binance.rates[12] = "0.0004"
+    (result,) = backfill(plan, ["funding"])
+    assert (result.counts.new, result.counts.known) == (1, 2)
+    with plan.warehouse.read() as connection:
+        assert gaps(connection, HOUR) == []
+
+
+def test_a_run_a_corrected_rate_and_a_replay(
+    binance: Exchange, plan: Plan, loopback: Any, fake_time: Any
+) -> None:
     (first,) = run_collectors(plan, ["funding"])
     assert (first.state, first.counts.new) == ("done", 3)
     fake_time.sleep(3600)
