@@ -128,10 +128,7 @@ class Http:
             return failure
 
     def _session(self) -> requests.Session:
-        """Return a session for one question.
-
-        No cookie outlives it, and threads share nothing but the adapter and its connections.
-        """
+        """Return a session for one question: threads share the adapter and its connections only."""
         session = requests.Session()
         session.max_redirects = self.policy.max_redirects
         session.headers.update(self._headers)

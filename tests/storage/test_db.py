@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -92,6 +94,25 @@ def test_readers_stand_beside_each_other_and_hold_off_a_writer(tmp_warehouse: Wa
         assert other_process(READ, tmp_warehouse.path).returncode == 0
         refused = other_process(WRITE, tmp_warehouse.path)
         assert (refused.returncode, str(os.getpid()) in refused.stdout) == (6, True)
+
+
+def test_threads_take_turns(tmp_warehouse: Warehouse) -> None:
+    """DuckDB would refuse to read a file that another thread has open for writing."""
+    holds = threading.Event()
+
+    def write() -> None:
+        with tmp_warehouse.write() as connection:
+            holds.set()
+            time.sleep(0.05)  # the reader is at the door by now
+            connection.execute("INSERT INTO meta VALUES ('a', 'b')")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert holds.wait(20)
+    with tmp_warehouse.read() as connection:
+        found = connection.execute("FROM meta").fetchall()
+    writer.join()
+    assert found == [("a", "b")]
 
 
 def _hold(path: Path, held: Any, let_go: Any) -> None:

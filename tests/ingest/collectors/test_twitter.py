@@ -365,3 +365,13 @@ def test_a_budget_that_is_used_up_ends_the_command_with_five(
     code, out = moodtape()
     assert (code, "x: X: the next call may cost $0.50, and $0.00 is left" in out) == (5, True)
     assert desk.loopback.asked == []
+
+
+def test_a_call_that_is_not_made_costs_nothing(desk: Desk, reply: Any) -> None:
+    """X asks to be left alone for an hour: the next run neither asks nor pays."""
+    desk.loopback.answers[RECENT] = reply(status=429, headers={"Retry-After": "3600"})
+    desk.run()
+    result = desk.run()
+    assert [(p.state, "is left alone until" in p.detail) for p in result.polls] == [("down", True)]
+    assert len(desk.loopback.asked) == 1
+    assert desk.spent() == [("posts BTC", 0, 0, True)] * 2
