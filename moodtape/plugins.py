@@ -14,6 +14,7 @@ from typing import Any
 from moodtape.errors import PlugInBroken, UsageError, did_you_mean
 
 COLLECTORS = "moodtape.collectors"
+SCORERS = "moodtape.scorers"
 
 
 def installed(group: str) -> dict[str, list[EntryPoint]]:

@@ -1,4 +1,4 @@
-"""For tests of Moodtape and of what is built on it: `check_collector` and a synthetic market.
+"""For tests of Moodtape and of what is built on it: checks of plug-ins and a synthetic market.
 
     1. moods      an hourly state per symbol that texts follow
     2. texts      headlines made of the lexicon's words, known minutes after publication
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from moodtape.config import Config
 from moodtape.ingest.check import check_collector
+from moodtape.nlp.check import check_scorer
 from moodtape.storage.db import Warehouse
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Market", "check_collector", "store_market", "synthetic_market"]
+__all__ = ["Market", "check_collector", "check_scorer", "store_market", "synthetic_market"]
 
 Driven = Literal["nothing", "return", "volatility"]
 

@@ -18,7 +18,13 @@ TARGETS: tuple[TargetName, ...] = ("return", "direction", "volatility")
 class SentimentSection(Section):
     """How texts become an hourly series."""
 
-    scorer: str = Field("bundled", description="`bundled` or `lexicon`")
+    scorer: str = Field(
+        "bundled",
+        description="`bundled`, `lexicon`, a plug-in's name, or that of an added model",
+    )
+    hub_url: str = Field(
+        "https://huggingface.co", description="where `models add` fetches models of a hub"
+    )
     sources: tuple[Literal["news", "reddit", "x"], ...] = Field(
         ("news", "reddit", "x"), description="text sources that a study reads"
     )

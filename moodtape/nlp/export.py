@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.errors import UsageError
-from moodtape.nlp.onnx_scorer import FACTS_FILE, MODEL_FILE, TOKENIZER_FILE
+from moodtape.nlp.model_folder import FACTS_FILE, MODEL_FILE, TOKENIZER_FILE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +29,10 @@ SMALLEST_ROUNDED = 10_000
 """Weights with fewer numbers (biases, norms, heads) stay fp32: they cost nothing."""
 
 
-def to_onnx(model: Any) -> Any:
-    """Return a two-head torch model as an ONNX graph; batch and token count stay free.
+def to_onnx(model: Any, heads: Sequence[str] = ("sentiment", "kind")) -> Any:
+    """Return a torch model as an ONNX graph; batch and token count stay free.
 
-    Inputs `input_ids`, `attention_mask` (batch, tokens); outputs `sentiment` and
-    `kind`, the logits.
+    Inputs `input_ids`, `attention_mask` (batch, tokens); outputs the logits of each head.
     """
     try:
         import onnxscript  # noqa: F401
@@ -51,7 +51,7 @@ def to_onnx(model: Any) -> Any:
             dynamo=True,
             dynamic_shapes=(free, free),
             input_names=["input_ids", "attention_mask"],
-            output_names=["sentiment", "kind"],
+            output_names=list(heads),
             opset_version=OPSET,
             verbose=False,
         )

@@ -1,4 +1,4 @@
-"""Transformer scorer on ONNX Runtime: the bundled two-head model, or any folder like it.
+"""Transformer scorer on ONNX Runtime: the bundled model, or any folder like it.
 
 1. `model.json` says what the folder holds; the model file's hash must match it.
 2. Each text becomes token ids and goes to the length bucket of its own token count.
@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +17,15 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodtape.errors import DataMissing, UnreadableFile
-from moodtape.nlp.base import KINDS, LABELS
+from moodtape.nlp.base import LABELS
 from moodtape.nlp.calibration import softmax
+from moodtape.nlp.model_folder import (
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    ModelFacts,
+    read_checked,
+    read_facts,
+)
 from moodtape.nlp.tokens import encode, load_tokenizer
 
 if TYPE_CHECKING:
@@ -29,10 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from moodtape.nlp.base import Probabilities
-
-MODEL_FILE = "model.onnx"
-TOKENIZER_FILE = "tokenizer.json"
-FACTS_FILE = "model.json"
 
 BUCKETS = (12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
 """Token counts that texts are padded to; a text's own count alone decides which."""
@@ -45,27 +45,13 @@ CHUNK_TEXTS = 2_048
 
 
 @dataclass(frozen=True)
-class ModelFacts:
-    """What `model.json` says of the model beside it."""
-
-    name: str
-    sha256: str
-    tokenizer_sha256: str
-    precision: str
-    labels: tuple[str, ...]
-    kinds: tuple[str, ...]
-    max_tokens: int
-    trained_until: datetime | None
-
-
-@dataclass(frozen=True)
 class Scored:
     """A run of texts that were scored together: places in the input, and answers.
 
     Attributes:
         rows: (m,) places of the texts in the sequence that was given.
         sentiment: (m, 3).
-        kinds: (m, 5).
+        kinds: (m, 5), or (m, 0) of a model that knows none.
     """
 
     rows: NDArray[np.int64]
@@ -76,56 +62,6 @@ class Scored:
 def bundled_folder() -> Path:
     """Return the folder of the model that comes with the package."""
     return Path(str(resources.files("moodtape.nlp").joinpath("data", "model")))
-
-
-def read_facts(folder: Path) -> ModelFacts:
-    """Return what `model.json` says; a missing or odd one raises a clear error."""
-    try:
-        text = (folder / FACTS_FILE).read_text("utf-8")
-    except FileNotFoundError:
-        raise DataMissing(
-            f"No scorer model in {folder}: {FACTS_FILE} is missing. Reinstall moodtape, "
-            "or make it: python -m moodtape.nlp.finetune"
-        ) from None
-    try:
-        raw = json.loads(text)
-        until = raw["trained_until"]
-        facts = ModelFacts(
-            name=str(raw["name"]),
-            sha256=str(raw["sha256"]),
-            tokenizer_sha256=str(raw["tokenizer_sha256"]),
-            precision=str(raw["precision"]),
-            labels=tuple(raw["labels"]),
-            kinds=tuple(raw["kinds"]),
-            max_tokens=int(raw["max_tokens"]),
-            trained_until=None if until is None else datetime.fromisoformat(until),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise UnreadableFile(f"{folder / FACTS_FILE} cannot be read: {exc!r}.") from exc
-    if facts.max_tokens > BUCKETS[-1]:
-        raise UnreadableFile(
-            f"{folder / FACTS_FILE}: max_tokens is {facts.max_tokens}, at most {BUCKETS[-1]} work."
-        )
-    if facts.labels != LABELS or facts.kinds != KINDS:
-        raise UnreadableFile(
-            f"{folder / FACTS_FILE}: expected labels {LABELS} and kinds {KINDS}, "
-            f"received {facts.labels} and {facts.kinds}."
-        )
-    return facts
-
-
-def read_checked(path: Path, sha256: str) -> bytes:
-    """Return the bytes of a model's file after comparing their hash."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataMissing(f"{path} is missing. Reinstall moodtape.") from None
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != sha256:
-        raise UnreadableFile(
-            f"{path} is damaged: sha256 {digest[:12]}, expected {sha256[:12]}. Reinstall moodtape."
-        )
-    return content
 
 
 def make_session(model: bytes, threads: int) -> Any:
@@ -140,8 +76,8 @@ def make_session(model: bytes, threads: int) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-class OnnxScorer:
-    """Scores and classifies texts with one ONNX session; loaded on first use.
+class ToneScorer:
+    """Scores texts with one ONNX session; loaded on first use.
 
     Args:
         folder: holds model.onnx, tokenizer.json and model.json; the bundled one by default.
@@ -151,7 +87,7 @@ class OnnxScorer:
     def __init__(self, folder: Path | None = None, threads: int = 2) -> None:
         self.folder = bundled_folder() if folder is None else Path(folder)
         self.threads = threads
-        self.facts = read_facts(self.folder)
+        self.facts: ModelFacts = read_facts(self.folder)
         self._session: Any = None
         self._tokenizer: Any = None
         self._filler: list[int] = []
@@ -173,18 +109,14 @@ class OnnxScorer:
 
     def score(self, texts: Sequence[str]) -> Probabilities:
         """Return P(negative), P(neutral), P(positive); (n, 3) float32, rows sum to 1."""
-        return self.score_and_classify(texts)[0]
+        return self._all(texts)[0]
 
-    def classify_kinds(self, texts: Sequence[str]) -> Probabilities:
-        """Return one probability for each of `KINDS`; (n, 5) float32, rows sum to 1."""
-        return self.score_and_classify(texts)[1]
-
-    def score_and_classify(self, texts: Sequence[str]) -> tuple[Probabilities, Probabilities]:
-        """Return sentiment (n, 3) and kinds (n, 5) from one pass over the texts."""
+    def _all(self, texts: Sequence[str]) -> tuple[Probabilities, Probabilities]:
+        """Return sentiment (n, 3) and kinds (n, 5 or 0) from one pass over the texts."""
         import numpy as np
 
         sentiment = np.empty((len(texts), len(LABELS)), dtype=np.float32)
-        kinds = np.empty((len(texts), len(KINDS)), dtype=np.float32)
+        kinds = np.empty((len(texts), len(self.facts.kinds)), dtype=np.float32)
         for part in self.score_iter(texts):
             sentiment[part.rows] = part.sentiment
             kinds[part.rows] = part.kinds
@@ -209,16 +141,15 @@ class OnnxScorer:
         """Return both heads' probabilities of one batch, run in the bucket's fixed shape."""
         import numpy as np
 
-        input_ids = np.zeros((BATCH_ROWS, tokens), dtype=np.int64)
+        input_ids = np.full((BATCH_ROWS, tokens), self.facts.padding, dtype=np.int64)
         mask = np.zeros((BATCH_ROWS, tokens), dtype=np.int64)
         for row, text_ids in enumerate([*ids, *[self._filler] * (BATCH_ROWS - len(ids))]):
             input_ids[row, : len(text_ids)] = text_ids
             mask[row, : len(text_ids)] = 1
-        sentiment, kinds = self._session.run(
-            ["sentiment", "kind"], {"input_ids": input_ids, "attention_mask": mask}
-        )
-        count = len(ids)
-        return _shares(sentiment)[:count], _shares(kinds)[:count]
+        heads = ["sentiment", "kind"] if self.facts.kinds else ["sentiment"]
+        answers = self._session.run(heads, {"input_ids": input_ids, "attention_mask": mask})
+        shares = [_shares(answer)[: len(ids)] for answer in answers]
+        return shares[0], shares[1] if self.facts.kinds else np.empty((len(ids), 0), np.float32)
 
     def _load(self) -> None:
         """Make tokenizer and session once."""
@@ -230,6 +161,28 @@ class OnnxScorer:
         self._tokenizer = load_tokenizer(tokenizer.decode("utf-8"), facts.max_tokens)
         self._filler = encode(self._tokenizer, [""])[0]
         self._session = make_session(model, self.threads)
+
+
+class OnnxScorer(ToneScorer):
+    """Scores and classifies texts: the bundled two-head model, or a folder like it."""
+
+    def classify_kinds(self, texts: Sequence[str]) -> Probabilities:
+        """Return one probability for each of `KINDS`; (n, 5) float32, rows sum to 1."""
+        return self._all(texts)[1]
+
+    def score_and_classify(self, texts: Sequence[str]) -> tuple[Probabilities, Probabilities]:
+        """Return sentiment (n, 3) and kinds (n, 5) from one pass over the texts."""
+        return self._all(texts)
+
+
+def bundled(threads: int) -> OnnxScorer:
+    """Return the scorer that comes with the package."""
+    return OnnxScorer(threads=threads)
+
+
+def scorer_in(folder: Path, threads: int = 2) -> ToneScorer:
+    """Return the scorer of a model's folder; it classifies kinds where the model does."""
+    return (OnnxScorer if read_facts(folder).kinds else ToneScorer)(folder, threads)
 
 
 def _shares(logits: Any) -> Probabilities:

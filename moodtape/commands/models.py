@@ -1,0 +1,101 @@
+"""`models list`, `models add`, `models card`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from moodtape.commands.console import note, print_json, print_table, say
+from moodtape.commands.options import ConfigFiles, Json, Project, instant, settings_of
+from moodtape.commands.show import models_app as app
+from moodtape.errors import MoodtapeError
+
+__all__ = ["app"]
+
+COLUMNS = ("name", "kinds", "trained_until", "revision", "from")
+
+
+@app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """Say which scorers there are: built-in, of plug-ins, and added."""
+    from moodtape.nlp.hub import added_models
+    from moodtape.plugins import SCORERS, installed, owner
+
+    rows, warnings = [], []
+    for name, entries in sorted(installed(SCORERS).items()):
+        try:
+            rows.append({**_described(name), "from": " and ".join(owner(e) for e in entries)})
+        except MoodtapeError as exc:
+            warnings.append(str(exc))
+    rows += [{**_described(facts.name), "from": "added"} for facts in added_models()]
+    if as_json:
+        print_json({"schema_version": 1, "command": "models list", "warnings": warnings,
+                    "results": rows})  # fmt: skip
+        return
+    print_table(rows, {column: column for column in COLUMNS})
+    for text in warnings:
+        note(text)
+
+
+def _described(name: str) -> dict[str, Any]:
+    from moodtape.nlp.base import KindClassifier
+    from moodtape.nlp.registry import load_scorer
+
+    scorer = load_scorer(name)
+    until = scorer.trained_until
+    return {
+        "name": name,
+        "kinds": "yes" if isinstance(scorer, KindClassifier) else "no",
+        "trained_until": None if until is None else until.isoformat(),
+        "revision": scorer.revision,
+    }
+
+
+@app.command("add")
+def add(
+    source: Annotated[str, typer.Argument(help="hf:OWNER/NAME@REVISION, or a model's folder.")],
+    trained_until: Annotated[
+        str | None,
+        typer.Option(
+            help="Until when it may know what happened, ISO, UTC; its card may say.",
+            metavar="TIME",
+        ),
+    ] = None,
+    config: ConfigFiles = None,
+    project: Project = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a sentiment model, convert it for ONNX Runtime and keep it; needs the torch extra.
+
+    The name that is printed goes into `sentiment.scorer`. Run twice, nothing is fetched again.
+    """
+    from moodtape.nlp.hub import add_model
+
+    hub = settings_of(project, config).config.sentiment.hub_url
+    name = add_model(source, instant(trained_until), hub)
+    if as_json:
+        print_json({"schema_version": 1, "command": "models add", "warnings": [],
+                    "results": [_described(name)]})  # fmt: skip
+        return
+    say(name)
+    note(f'Use it by [sentiment] scorer = "{name}", or: moodtape models evaluate FILE --scorer ...')
+
+
+@app.command("card")
+def card(
+    name: Annotated[str, typer.Argument(help="A scorer's name; see: moodtape models list")],
+) -> None:
+    """Print what is known of a scorer: how it was made, how good it is, where it fails."""
+    from moodtape.nlp.onnx_scorer import ToneScorer
+    from moodtape.nlp.registry import load_scorer
+
+    scorer = load_scorer(name)
+    path = scorer.folder / "CARD.md" if isinstance(scorer, ToneScorer) else None
+    if path is not None and path.is_file():
+        say(path.read_text("utf-8"))
+        return
+    for key, value in _described(name).items():
+        say(f"{key}: {value if value is not None else 'unknown'}")
+    if scorer.trained_until is None:
+        note("Until when it was trained is unknown, so a study takes no text as younger than it.")
