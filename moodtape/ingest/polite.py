@@ -71,7 +71,8 @@ class PoliteAdapter(HTTPAdapter):
         host = host_of(url)
         with self._turn(host):
             wait = self.limits.wait_s(host, self.timing.now())
-            self.hosts.require_allowed(url)
+            with self.halt.waiting():  # a name may have to be looked up
+                self.hosts.require_allowed(url)
             self._sleep(wait)
             if self.hosts.is_here(url):
                 proxies = {}

@@ -219,8 +219,9 @@ def test_without_a_network_no_host_is_blamed(
     http = Http(policy, [known, encrypted], fake_time.timing)
     for url, why in [(known, "no such host, or no network"), (unknown, "cannot be looked up")]:
         for _ in range(2):
-            with pytest.raises(CouldNotAsk, match=why):
+            with pytest.raises(CouldNotAsk, match=why) as told:
                 http.get(url)
+            assert not isinstance(told.value, LeftAlone)
     monkeypatch.undo()
     for _ in range(2):
         with pytest.raises(CouldNotAsk, match="its certificate is not good"):

@@ -271,9 +271,7 @@ def test_the_first_failure_ends_it_at_once() -> None:
     halt.stop()
     assert not stuck.is_set()
     stuck.set()
-    for thread in threading.enumerate():
-        if thread.daemon and thread.name.endswith("(work)"):
-            thread.join(PATIENCE_S)
+    join_workers()
     assert ran == [], "a thread does not come back from its wait into a run that is over"
 
 
@@ -295,6 +293,39 @@ def test_who_stops_a_run_waits_for_those_at_work() -> None:
     halt.stop()
     assert order == ["stored"]
     thread.join()
+
+
+def test_nothing_goes_on_behind_a_run_that_was_stopped(
+    providers: Any, make_loopback: Any, fake_time: Any
+) -> None:
+    """One source waits for its host when the run is interrupted; what comes then is not stored."""
+    other, is_asked, let_go = make_loopback(), threading.Event(), threading.Event()
+
+    def silent(asked: Any) -> Any:
+        is_asked.set()
+        let_go.wait(PATIENCE_S)
+        return providers.index(asked)
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        if what.endswith(" rows"):
+            assert is_asked.wait(PATIENCE_S)
+            raise KeyboardInterrupt
+
+    other.answers["/fng/"] = silent
+    plan = make_plan(providers, fake_time, indices={"base_url": other.url})
+    with pytest.raises(KeyboardInterrupt):
+        run_collectors(plan, ["onchain", "indices"], interrupt)
+    let_go.set()
+    join_workers()
+    with plan.warehouse.read() as connection:
+        found = connection.execute("SELECT collector FROM cursor").fetchall()
+    assert found == [("onchain",)]
+
+
+def join_workers() -> None:
+    for thread in threading.enumerate():
+        if thread.daemon and thread.name.endswith("(work)"):
+            thread.join(PATIENCE_S)
 
 
 def test_ctrl_c_stops_a_run_that_waits_for_two_hosts(providers: Any, make_loopback: Any) -> None:
