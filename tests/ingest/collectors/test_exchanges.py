@@ -268,6 +268,15 @@ def test_an_outage_of_the_exchange_is_a_hole(exchange: Exchange, collect: Collec
     assert batches[-1].polls[0].state == "ok"
 
 
+def test_a_page_without_a_bar_does_not_make_a_run_empty(
+    exchange: Exchange, collect: Collect
+) -> None:
+    exchange.missing = {22, 23}
+    batches = collect(exchange.name, first_days=1, page=22)
+    assert opens(batches) == list(range(22))
+    assert [p.state for p in batches[-1].polls] == ["ok"]
+
+
 def test_a_coin_that_is_younger_than_what_is_asked_for(
     exchange: Exchange, collect: Collect
 ) -> None:
@@ -360,11 +369,17 @@ def test_a_list_of_markets_that_was_cut_short_is_not_asked_for_twice(
     assert len(loopback.asked) == 1
 
 
+SOMETHING_ELSE = (
+    *(b"", b"<html>", b'"maintenance"', b"7", b"null", b"{}", b"[]"),
+    *(b'{"a": 1}', b"[[]]", b"[{}]", b"[1]", b"[null]", b'["[", "1"]'),
+)
+
+
 def test_an_answer_that_is_something_else_gives_no_bar(
     exchange: Exchange, collect: Collect, reply: Any
 ) -> None:
     cursor = collect(exchange.name, first_days=1)[-1].cursor
-    for body in (b"{}", b"[]", b'"maintenance"', b"7", b"null", b"<html>", b"", b"[[]]", b"[{}]"):
+    for body in SOMETHING_ELSE:
         exchange.let(reply(body))
         (batch,) = collect(exchange.name, cursor)
         assert (batch.rows, batch.cursor) == ((), cursor), body
