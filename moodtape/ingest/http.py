@@ -29,11 +29,15 @@ from moodtape.ingest.body import ACCEPT_ENCODING
 from moodtape.ingest.hosts import Hosts, host_of, place_of
 from moodtape.ingest.polite import PoliteAdapter, Timing
 from moodtape.ingest.retry import http_date
+from moodtape.ingest.session import CarefulSession
 from moodtape.ingest.silence import why_silent
 from moodtape.ingest.text import clean
 from moodtape.ingest.together import in_order
 
 __all__ = ["Answer", "Http", "Timing"]
+
+SAID_UNDER = ("error", "msg", "message", "detail", "error_message", "status")
+"""Where providers put the reason of a refusal."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class Http:
 
     def _session(self) -> requests.Session:
         """Return a session for one question: threads share the adapter and its connections only."""
-        session = requests.Session()
+        session = CarefulSession()
         session.max_redirects = self.policy.max_redirects
         session.headers.update(self._headers)
         for scheme in ("http://", "https://"):
@@ -180,6 +184,9 @@ def _said(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     while isinstance(told, dict):
-        words = (told.get(key) for key in ("error", "msg", "message", "detail"))
+        words = (
+            told.get(key)
+            for key in ("error", "msg", "message", "detail", "error_message", "status")
+        )
         told = next((word for word in words if word and isinstance(word, str | dict)), "")
     return clean(told, 200).rstrip(".") if isinstance(told, str) else ""
