@@ -472,6 +472,16 @@ def test_what_will_not_pass_is_asked_once(
     assert len(loopback.asked) == 1
 
 
+def test_a_ban_ends_the_run_of_all_pairs(
+    exchange: Exchange, collect: Collect, loopback: Any, reply: Any
+) -> None:
+    """ccxt calls it a network error, and a caller that tries again makes it longer."""
+    exchange.let(reply(b'{"msg": "banned"}', 418, {"Retry-After": "600"}))
+    batches = collect(exchange.name, symbols="BTC ETH", attempts=4)
+    assert [p.state for b in batches for p in b.polls] == ["refused", "down"]
+    assert len(loopback.asked) == 2, "the list of markets, and BTC"
+
+
 def test_too_many_requests_are_waited_out(
     exchange: Exchange, collect: Collect, loopback: Any, reply: Any, fake_time: Any
 ) -> None:
