@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import ccxt
 import pytest
 
 from moodtape.config import BarsSection, Config, MarketSection
@@ -384,6 +385,34 @@ def test_an_answer_that_is_something_else_gives_no_bar(
         (batch,) = collect(exchange.name, cursor)
         assert (batch.rows, batch.cursor) == ((), cursor), body
         assert batch.polls[0].state in ("unreadable", "refused"), body
+
+
+class SameAnswer(dict[str, Any]):
+    """Answers of a server that says one thing, whatever it is asked."""
+
+    def get(self, path: str, default: Any = None) -> Any:
+        return self["any"]
+
+
+def test_no_exchange_of_ccxt_makes_bars_of_rubbish(
+    make: Make, loopback: Any, reply: Any, fake_time: Any
+) -> None:
+    loopback.answers = SameAnswer()
+    market = {
+        "id": "BTCUSD", "symbol": "BTC/USD", "base": "BTC", "quote": "USD", "baseId": "BTC",
+        "quoteId": "USD", "type": "spot", "spot": True, "swap": False, "future": False,
+        "option": False, "contract": False, "active": True, "limits": {}, "info": {},
+        "precision": {"amount": 1e-8, "price": 0.01}, "lowercaseId": "btcusd",
+    }  # fmt: skip
+    names = [name for name in ccxt.exchanges if getattr(ccxt, name)().has["fetchOHLCV"] is True]
+    assert len(names) > 80
+    for name in names:
+        for body in (b'[["1790848800000","10', b'{"data": [[1, 2]]}', b'[[], {}, "x", 7, null]'):
+            loopback.answers["any"] = reply(body)
+            made = make(name, first_days=1)
+            made.exchange.client.set_markets([market])
+            batches = list(made.collect(None, fake_time.now()))
+            assert [row for batch in batches for row in batch.rows] == [], (name, body)
 
 
 ROW: list[Any] = [
