@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+
+from pydantic import Field, field_validator
 
 from moodtape.config.section import Section
 
@@ -40,6 +42,14 @@ class CoinGeckoSection(Section):
     )
     currency: str = Field("usd", pattern=r"^[a-z]{3,5}$", description="of the prices")
     first_days: float = Field(90, gt=0, le=365, description="days fetched by the first poll")
+
+    @field_validator("coins")
+    @classmethod
+    def _coins_are_ids(cls, coins: dict[str, str]) -> dict[str, str]:
+        for symbol, coin in coins.items():
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", coin):
+                raise ValueError(f"{coin!r} of {symbol} is no API id; write it as the coin's page")
+        return coins
 
 
 class FundingSection(Section):
@@ -83,8 +93,21 @@ class BlockchainSection(Section):
     first_days: float = Field(3650, gt=0, description="days fetched by the first poll")
     overlap_days: int = Field(7, ge=1, description="stored days read again, for restatements")
 
+    @field_validator("charts")
+    @classmethod
+    def _charts_are_names(cls, charts: tuple[str, ...]) -> tuple[str, ...]:
+        for chart in charts:
+            if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", chart):
+                raise ValueError(f"{chart!r} is no chart; write n-transactions")
+        if len(set(charts)) < len(charts):
+            raise ValueError("a chart is named twice")
+        return charts
+
 
 class MempoolSection(Section):
     """Hash rate, fees and block fees of Bitcoin by mempool.space or a node of your own."""
 
     base_url: str = Field("https://mempool.space", description="where it is asked")
+    first_days: float = Field(
+        1095, gt=0, description="days of the hash rate fetched by the first poll"
+    )

@@ -18,7 +18,14 @@ from moodtape.ingest.run import run_collectors
 from moodtape.records import MARKET_SYMBOL
 from moodtape.storage.summary import gaps
 
-SOURCE_OF = {"coinmetrics": "onchain", "alternative_me": "indices", "funding": "funding"}
+SOURCE_OF = {
+    "coinmetrics": "onchain",
+    "alternative_me": "indices",
+    "funding": "funding",
+    "coingecko": "coingecko",
+    "blockchain_com": "blockchain",
+    "mempool": "mempool",
+}
 """Collectors of metrics, by provider."""
 
 STAMPED_AT_END = ("alternative_me", "funding")
