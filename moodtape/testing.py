@@ -136,6 +136,7 @@ def store_market(warehouse: Warehouse, folder: Path, market: Market, config: Con
     rules = HourRules(
         timedelta(hours=config.clock.max_age_h),
         timedelta(hours=config.sentiment.repost_window_h),
+        config.sentiment.repost_similarity,
     )
     return score_unscored(warehouse, LexiconScorer(), rules, "score", now).scorer
 

@@ -29,7 +29,12 @@ class SentimentSection(Section):
         ("news", "reddit", "x"), description="text sources that a study reads"
     )
     market_texts: bool = Field(True, description="texts about no coin reach every symbol")
-    repost_window_h: float = Field(72, gt=0, description="same text within this time is a repost")
+    repost_window_h: float = Field(
+        72, gt=0, description="what was told within this time before is a repost"
+    )
+    repost_similarity: float = Field(
+        0.55, ge=0.5, le=1, description="of words, from which on it is told again; 1 = equal words"
+    )
     repost_min_words: int = Field(
         5, ge=1, description="shorter texts are remarks, and never count as reposts"
     )

@@ -24,6 +24,7 @@ from moodtape.ingest.text import (
     scored_text,
 )
 from moodtape.ingest.times import MISSING, is_none, no_times, read_times
+from moodtape.storage.sketches import sketch_texts
 from moodtape.storage.staging import Stage
 
 if TYPE_CHECKING:
@@ -89,7 +90,15 @@ def read_documents(
                 continue
             reason = record
         rejected.append(Rejected(f"line {line}", reason, row_payload(table.iloc[i])))
+    _add_sketches(records)
     return records, rejected
+
+
+def _add_sketches(records: list[dict[str, Any]]) -> None:
+    """Add what tells whether a text repeats another, to texts long enough to be repeated."""
+    long = [record for record in records if record["repeat_key"] is not None]
+    for record, sketch in zip(long, sketch_texts([r["text"] for r in long]), strict=True):
+        record |= sketch
 
 
 def _known(

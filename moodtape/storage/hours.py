@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from moodtape.storage.db import run_script
+from moodtape.storage.reposts import refresh_reposts, sketch_missing
+from moodtape.storage.sketches import sketch_version
 from moodtape.storage.write import microseconds
 
 if TYPE_CHECKING:
@@ -21,12 +23,14 @@ class HourRules:
     """What makes a text count in its hour.
 
     max_age: a text older than this when first known is stale.
-    repost_window: the same words within this time are a repost.
+    repost_window: what was told within this time before is told again.
+    repost_similarity: of words, from which on a text tells the same; 1 for equal words only.
     classifier: whose kinds of text are used; empty for none.
     """
 
     max_age: timedelta = timedelta(hours=6)
     repost_window: timedelta = timedelta(hours=72)
+    repost_similarity: float = 0.55
     classifier: str = ""
 
 
@@ -38,7 +42,7 @@ def is_stale(connection: Connection, rules: HourRules) -> bool:
 
 
 def _stated(rules: HourRules) -> str:
-    return json.dumps(asdict(rules), default=str, sort_keys=True)
+    return json.dumps(asdict(rules) | {"sketches": sketch_version()}, default=str, sort_keys=True)
 
 
 def refresh_hours(connection: Connection, rules: HourRules) -> int:
@@ -46,17 +50,18 @@ def refresh_hours(connection: Connection, rules: HourRules) -> int:
     stated = _stated(rules)
     stored = connection.execute("SELECT value FROM meta WHERE name = ?", [_RULES]).fetchall()
     if not stored or stored[0][0] != stated:
+        sketch_missing(connection)
         mark_all_hours(connection)
         connection.execute("DELETE FROM meta WHERE name = ?", [_RULES])
         connection.execute("INSERT INTO meta VALUES (?, ?)", [_RULES, stated])
     count: int = connection.execute("SELECT count(*) FROM dirty_hour").fetchall()[0][0]
     if count:
+        refresh_reposts(connection, rules.repost_window, rules.repost_similarity)
         run_script(
             connection,
             "hourly_sentiment",
             {
                 "max_age_us": microseconds(rules.max_age),
-                "repost_window_us": microseconds(rules.repost_window),
                 "classifier": rules.classifier,
             },
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 INSTANT, TEXT, NUMBER, COUNT, FLAG = "instant", "text", "number", "count", "flag"
+WORDS, KEYS = "64-bit words", "32-bit keys"
 _DOCUMENT_KEY = {"source": TEXT, "collection": TEXT, "document_id": TEXT}
 
 STAGED: dict[str, dict[str, str]] = {
@@ -45,6 +46,9 @@ STAGED: dict[str, dict[str, str]] = {
         **dict.fromkeys(("date_only", "assumed"), FLAG),
         **dict.fromkeys(("outlet", "form", "author_hash", "url", "title", "body"), TEXT),
         **dict.fromkeys(("categories", "content_hash", "text", "repeat_key"), TEXT),
+        "sketch_version": TEXT,
+        "sketch": WORDS,
+        "bands": KEYS,
     },
     "mention": {"line": COUNT, "symbol": TEXT, "how": TEXT},
     "engagement": {
@@ -66,6 +70,8 @@ def staged_schema(name: str) -> pa.Schema:
         NUMBER: pa.float64(),
         COUNT: pa.int64(),
         FLAG: pa.bool_(),
+        WORDS: pa.list_(pa.uint64()),
+        KEYS: pa.list_(pa.uint32()),
     }
     return pa.schema([(column, types[kind]) for column, kind in STAGED[name].items()])
 

@@ -128,10 +128,18 @@ def merge_documents(
         "alias_version": alias_version,
     }
     run_script(connection, "merge_document", parameters)
-    run_script(connection, "mark_dirty", {})
+    _mark_dirty(connection)
     welcome = connection.execute("SELECT count(*) FROM welcome").fetchall()[0][0]
     forgotten = ImportCounts(known=stage.rows["document"] - welcome)
     return _counts(connection, welcome) + forgotten
+
+
+def _mark_dirty(connection: Connection) -> None:
+    """Mark the hours that the texts in the temp table versioned change, whether they come or go."""
+    run_script(connection, "mark_dirty", {})
+    since = connection.execute("SELECT min(known_at) FROM moved").fetchall()[0][0]
+    if since is not None:
+        run_script(connection, "mark_told", {"told_from": since})
 
 
 def _counts(connection: Connection, staged: int) -> ImportCounts:
@@ -206,7 +214,7 @@ def undo_run(connection: Connection, run_id: str, now: datetime) -> dict[str, in
         "CREATE OR REPLACE TEMP TABLE versioned AS SELECT * FROM document WHERE run_id = ?",
         [run_id],
     )
-    run_script(connection, "mark_dirty", {})
+    _mark_dirty(connection)
     removed = {}
     for table in ("document", *_BY_RUN):
         rows = connection.execute(_DELETE_BY_RUN[table], [run_id]).fetchall()

@@ -27,6 +27,7 @@ def hour_rules(config: Config) -> HourRules:
     return HourRules(
         max_age=timedelta(hours=config.clock.max_age_h),
         repost_window=timedelta(hours=config.sentiment.repost_window_h),
+        repost_similarity=config.sentiment.repost_similarity,
         classifier=scorer_id(load_scorer("bundled")),
     )
 

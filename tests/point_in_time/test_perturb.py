@@ -94,6 +94,9 @@ def test_what_became_of_texts(before: Scratch, after: Scratch) -> None:
     assert (both.published_at == both.known_at).any(), "some were published when known"
     early = table(before, "document", KNOWN)
     assert both.repeat_key.isin(early.repeat_key.dropna()).any(), "some repeat old words"
+    bands = set(early.bands.dropna().map(tuple))
+    near = both[~both.repeat_key.isin(early.repeat_key) & both.bands.notna()]
+    assert near.bands.map(tuple).isin(bands).any(), "some repeat them nearly"
     added = new.merge(old, on=TEXT, how="left", indicator=True)
     added = added[added._merge == "left_only"]
     known_before = added.merge(early[TEXT].drop_duplicates(), on=TEXT)
@@ -154,7 +157,7 @@ def test_no_table_is_forgotten(before: Scratch) -> None:
     no_input = {
         *("migration", "meta", "run", "cursor", "poll", "quarantine", "tombstone", "trial"),
         *("forecast", "instrument", "scorer", "scored_text", "dirty_hour", "sentiment_hourly"),
-        *("suppressed", "spend", "host_limit"),
+        *("suppressed", "spend", "host_limit", "repost"),
     }
     with before.read() as connection:
         tables = connection.sql(

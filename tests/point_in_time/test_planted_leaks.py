@@ -190,22 +190,43 @@ def test_only_popular_posts(study: Study, monkeypatch: Patch) -> None:
     assert any(c.startswith("reddit.") for c in columns(result)), result.sentence()
 
 
-def test_reposts_counted_from_both_sides(study: Study, monkeypatch: Patch) -> None:
+@pytest.mark.parametrize("whose", ["o.repeat_key = t.repeat_key", "o.repeat_key <> t.repeat_key"])
+def test_reposts_of_what_is_told_later(study: Study, monkeypatch: Patch, whose: str) -> None:
+    """A text that is told again after the cut, in its own words or nearly, is none for that."""
     patch_query(
         monkeypatch,
         db,
-        "hourly_sentiment",
+        "reposts",
         lambda sql: sql.replace(
-            "epoch_us(known_at) - lag(epoch_us(known_at)) OVER (",
-            "lead(epoch_us(known_at)) OVER w - epoch_us(known_at) <= $repost_window_us"
-            " OR epoch_us(known_at) - lag(epoch_us(known_at)) OVER (",
+            "lag(place, 4) OVER earlier",
+            ", ".join(
+                f"l{way}(place, {n}) OVER earlier" for way in ("ag", "ead") for n in range(1, 5)
+            ),
         ).replace(
-            "    FROM first_revision\n",
-            "    FROM first_revision WINDOW w AS (PARTITION BY source, repeat_key"
-            " ORDER BY known_at, collection, document_id)\n",
+            "    epoch_us(t.known_at)",
+            f"    (c.of_place < c.place OR {whose}) AND epoch_us(t.known_at)",
         ),
     )
     result = run(study)
+    assert any(".repost_share" in c for c in columns(result)), result.sentence()
+
+
+def test_the_last_of_a_group_counts(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        db,
+        "reposts",
+        lambda sql: sql.replace("source, key ORDER BY place)", "source, key ORDER BY place DESC)"),
+    )
+    result = run(study)
+    assert any(".repost_share" in c for c in columns(result)), result.sentence()
+
+
+def test_groups_of_last_revisions(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch, db, "reposts", lambda sql: sql.replace("min(known_at)", "max(known_at)")
+    )
+    result = run(study, *(TESTED + n * 9 * HOUR for n in range(6)))
     assert any(".repost_share" in c for c in columns(result)), result.sentence()
 
 

@@ -32,6 +32,20 @@ WHERE
     engagement.source = c.source AND engagement.collection = c.collection
     AND engagement.document_id = c.document_id;
 
+UPDATE repost
+SET document_id = forgotten_id(c.source, c.collection, c.document_id)
+FROM condemned AS c
+WHERE
+    repost.source = c.source AND repost.collection = c.collection
+    AND repost.document_id = c.document_id;
+
+UPDATE repost
+SET of_document_id = forgotten_id(c.source, c.collection, c.document_id)
+FROM condemned AS c
+WHERE
+    repost.source = c.source AND repost.of_collection = c.collection
+    AND repost.of_document_id = c.document_id;
+
 UPDATE document
 SET
     document_id = forgotten_id(c.source, c.collection, c.document_id),

@@ -2,8 +2,8 @@
 -- the result does not depend on the order in which the rows came.
 --
 -- A text counts in the hour in which its first revision became known. One that was older
--- than $max_age_us then is stale; one whose words were known within $repost_window_us before is
--- a repost. Both only raise a count of their own.
+-- than $max_age_us then is stale; one that repeats an earlier text (reposts.sql) is a repost.
+-- Both only raise a count of their own.
 CREATE OR REPLACE TEMP TABLE fresh_hours AS
 WITH first_revision AS (
     SELECT *
@@ -19,11 +19,8 @@ judged AS (
         date_trunc('hour', known_at) AS hour,
         epoch_us(known_at) - epoch_us(published_at)
         - CASE WHEN date_only THEN 86_400_000_000 ELSE 0 END > $max_age_us AS is_stale,
-        repeat_key IS NOT NULL AND coalesce(
-            epoch_us(known_at) - lag(epoch_us(known_at)) OVER (
-                PARTITION BY source, repeat_key
-                ORDER BY known_at, collection, forgotten_id(source, collection, document_id)
-            ) <= $repost_window_us, false
+        (source, collection, document_id, known_at) IN (
+            SELECT (source, collection, document_id, known_at) FROM repost
         ) AS is_repost
     FROM first_revision
 ),

@@ -85,7 +85,8 @@ USING (
     SELECT
         source, collection, document_id, known_at, published_at, date_only,
         $backfilled AS backfilled, assumed, outlet, form, author_hash, url, title, body,
-        categories, content_hash, repeat_key, $now AS recorded_at, $run_id AS run_id
+        categories, content_hash, repeat_key, $now AS recorded_at, $run_id AS run_id,
+        sketch_version, sketch, bands
     FROM versioned
 ) AS v
 ON

@@ -5,9 +5,12 @@ SELECT DISTINCT content_hash FROM document WHERE known_at <= $cut;
 
 -- Words to put in a text's place: the newest ones, and of those known by the cut the newest.
 CREATE OR REPLACE TEMP TABLE pool AS
-SELECT content_hash, repeat_key, row_number() OVER (ORDER BY content_hash) - 1 AS number
+SELECT
+    content_hash, words.*, row_number() OVER (ORDER BY content_hash) - 1 AS number
 FROM (
-    SELECT content_hash, any_value(repeat_key) AS repeat_key, max(known_at) AS newest
+    SELECT content_hash, max(known_at) AS newest, min(struct_pack(
+        repeat_key := repeat_key, sketch_version := sketch_version, sketch := sketch, bands := bands
+    )) AS words
     FROM document
     GROUP BY content_hash
     ORDER BY newest DESC, content_hash
@@ -15,7 +18,7 @@ FROM (
 );
 
 CREATE OR REPLACE TEMP TABLE old_words AS
-SELECT source, content_hash, repeat_key
+SELECT source, content_hash, repeat_key, sketch_version, sketch, bands
 FROM document
 WHERE known_at <= $cut AND repeat_key IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY source ORDER BY known_at DESC, document_id) = 1;
@@ -33,13 +36,13 @@ WHERE content_hash NOT IN (SELECT content_hash FROM known_text);
 CREATE OR REPLACE TEMP TABLE added AS
 SELECT
     document_id AS origin, d.known_at AS origin_known_at,
-    d.* EXCLUDE (draw, age, content_hash, repeat_key) REPLACE (
+    d.* EXCLUDE (draw, age, content_hash, repeat_key, sketch_version, sketch, bands) REPLACE (
         CASE WHEN d.known_at > $cut THEN document_id || '~' ELSE document_id END AS document_id,
         $cut + INTERVAL 1 MINUTE * (1 + draw % 180) AS known_at,
         CASE WHEN d.known_at > $cut THEN $cut - INTERVAL 1 MINUTE * (draw // 180 % 300)
             ELSE published_at END AS published_at
     ),
-    p.content_hash, p.repeat_key
+    p.content_hash, p.repeat_key, p.sketch_version, p.sketch, p.bands
 FROM (
     SELECT
         *, hash(source, collection, document_id, $seed, 'added') AS draw,
@@ -61,7 +64,9 @@ DELETE FROM document
 WHERE known_at > $cut AND hash(source, collection, document_id, $seed) % 8 = 0;
 
 UPDATE document
-SET content_hash = p.content_hash, repeat_key = p.repeat_key
+SET
+    content_hash = p.content_hash, repeat_key = p.repeat_key, sketch_version = p.sketch_version,
+    sketch = p.sketch, bands = p.bands
 FROM pool AS p
 WHERE
     document.known_at > $cut
@@ -69,8 +74,13 @@ WHERE
     AND p.number
     = hash(source, collection, document_id, $seed, 'words') % (SELECT count(*) FROM pool);
 
+-- Half of those that say what was said before say it in nearly the same words.
 UPDATE document
-SET content_hash = o.content_hash, repeat_key = o.repeat_key
+SET
+    content_hash = o.content_hash, sketch_version = o.sketch_version, sketch = o.sketch,
+    bands = o.bands, repeat_key = o.repeat_key || CASE
+        WHEN hash(document_id, $seed, 'near') % 2 = 0 THEN '~' ELSE ''
+    END
 FROM old_words AS o
 WHERE
     document.known_at > $cut AND document.source = o.source
