@@ -31,17 +31,20 @@ LONGEST_REST = timedelta(days=1)
 LONGEST_BAN = timedelta(days=7)
 """What a host may ask for at most; a wrong header must not silence it for years."""
 
+USED_UP = "its limit of requests is used up"
+
 
 def after_answer(
     limit: HostLimit, status: int, asked_s: float | None, now: datetime, policy: HttpSection
 ) -> HostLimit:
     """Return how a host stands after an answer.
 
-    asked_s: seconds that its `Retry-After` asks for.
+    asked_s: seconds that it asks to wait.
     """
-    if status < 400:
-        return HostLimit(limit.host)
     stated = None if asked_s is None else now + min(timedelta(seconds=asked_s), LONGEST_BAN)
+    if status < 400:
+        why = "" if stated is None else USED_UP
+        return HostLimit(limit.host, free_at=stated, why=why)
     is_long = asked_s is not None and asked_s > policy.retry_after_limit_s
     if status == BANNED or is_long:
         why = "it bans us" if status == BANNED else "it asks for it"
@@ -108,7 +111,8 @@ class HostLimits:
             raise LeftAlone(f"{host} is left alone until {iso(limit.open_until)}: {limit.why}.")
         wait = 0.0 if limit.free_at is None else (limit.free_at - now).total_seconds()
         if limit.free_at is not None and wait > self.policy.retry_after_limit_s:
-            raise LeftAlone(f"{host} is left alone until {iso(limit.free_at)}: it asks for it.")
+            why = limit.why or "it asks for it"
+            raise LeftAlone(f"{host} is left alone until {iso(limit.free_at)}: {why}.")
         return max(wait, 0.0)
 
     def attempts(self, host: str) -> int:

@@ -25,7 +25,7 @@ from moodtape.errors import CouldNotAsk
 from moodtape.ingest.body import CHUNK, CutShort, read_body
 from moodtape.ingest.breaker import HostLimits
 from moodtape.ingest.hosts import Hosts, host_of, place_of
-from moodtape.ingest.retry import WORTH_A_RETRY, http_date, retry_after, wait_before
+from moodtape.ingest.retry import WORTH_A_RETRY, asked_wait, http_date, wait_before
 from moodtape.ingest.silence import is_its_own, why_silent
 from moodtape.ingest.together import Halt
 
@@ -164,11 +164,11 @@ class PoliteAdapter(HTTPAdapter):
             yield chunk
 
     def _asked_s(self, response: requests.Response | None) -> float | None:
-        """Return the seconds that an answer asks to wait; a good one asks for nothing."""
-        if response is None or response.status_code < 400:
+        """Return the seconds that an answer asks to wait before the next request."""
+        if response is None:
             return None
         sent_at = http_date(response.headers.get("date")) or self.timing.now()
-        return retry_after(response.headers.get("retry-after"), sent_at)
+        return asked_wait(response.status_code, response.headers, sent_at)
 
     def _wait_after(
         self,

@@ -175,6 +175,47 @@ def test_a_short_wait_is_waited_for_by_the_next_request(
     assert fake_time.slept == [5, 40]
 
 
+@pytest.mark.parametrize("status", [200, 404, 429])
+def test_a_limit_that_is_used_up_is_waited_for(
+    status: int, make_asker: Any, reply: Any, fake_time: Any
+) -> None:
+    """By the headers of Reddit and X; neither says `Retry-After`."""
+    in_90_s = {"X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": f"{NOON.timestamp() + 90:.0f}",
+               "Date": "Thu, 01 Oct 2026 12:00:00 GMT"}  # fmt: skip
+    asker = make_asker(reply(status=status, headers=in_90_s), reply(b"good"), reply(b"good"))
+    asker.ask()
+    fake_time.sleep(10)
+    assert asker.ask() is None
+    assert asker.ask() is None
+    assert fake_time.slept == [10, 80]
+
+
+def test_a_limit_that_begins_anew_much_later_leaves_it_alone(
+    make_asker: Any, reply: Any, fake_time: Any, loopback: Any
+) -> None:
+    used_up = {"x-ratelimit-remaining": "0.0", "x-ratelimit-reset": "600"}
+    asker = make_asker(reply(b"good", headers=used_up), reply(b"good"))
+    assert asker.ask() is None
+    assert "until 2026-10-01 12:10Z: its limit of requests is used up." in str(asker.ask())
+    fake_time.sleep(600)
+    assert asker.ask() is None
+    assert len(loopback.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset"),
+    [("1", "60"), ("0", "nan"), ("0", "soon"), ("0", ""), ("", "60"), ("0", "1790000000000"),
+     ("0", "7200"), ("0", "inf")],
+)  # fmt: skip
+def test_a_limit_that_says_nothing_readable_asks_for_nothing(
+    remaining: str, reset: str, make_asker: Any, reply: Any, fake_time: Any
+) -> None:
+    headers = {"x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset}
+    asker = make_asker(reply(b"good", headers=headers))
+    asker.ask(2)
+    assert fake_time.slept == []
+
+
 def test_other_hosts_are_not_concerned(
     make_asker: Any, make_loopback: Any, make_http: Make, loopback: Any, reply: Any
 ) -> None:

@@ -176,9 +176,6 @@ def test_what_was_taken_down_is_no_text(
         ({"status": 401, "body": b'{"message": "Unauthorized", "error": 401}'}, "refused", "401"),
         ({"status": 403, "body": b'{"reason": "private", "error": 403}'}, "refused", "403"),
         ({"status": 404}, "refused", "404"),
-        ({"status": 429, "headers": {"retry-after": "9999"}}, "refused", "It asks to wait: 9999"),
-        ({"status": 429, "headers": {"retry-after": "Thu, 01 Oct 2026 15:00:00 GMT"}}, "refused",
-         "It asks to wait: Thu, 01"),
         ({"status": 500}, "refused", "500"),
         ({"hang_up": True}, "down", "gave no answer"),
         ({"body": listing(post(1))[:60]}, "unreadable", "none that praw can read (BadJSON)"),
@@ -200,6 +197,19 @@ def test_a_subreddit_that_fails_stops_no_other(
     assert states(batches) == [("r/Bitcoin posts", state, 0), ("r/ethereum posts", "ok", 1)]
     assert told in batches[0].polls[0].detail
     assert CANARY not in batches[0].polls[0].detail
+
+
+@pytest.mark.parametrize("wait", ["9999", "Thu, 01 Oct 2026 15:00:00 GMT"])
+def test_a_reddit_that_asks_to_wait_is_left_alone(
+    wait: str, loopback: Any, reply: Any, poll: Any
+) -> None:
+    loopback.answers[POSTS] = reply(status=429, headers={"retry-after": wait})
+    batches = poll(subreddits=("Bitcoin", "ethereum"))
+    assert states(batches) == [("r/Bitcoin posts", "refused", 0), ("r/ethereum posts", "down", 0)]
+    first, second = (batch.polls[0].detail for batch in batches)
+    assert f"It asks to wait: {wait}" in first
+    assert "is left alone until 2026-10-01 1" in second
+    assert [asked.path for asked in loopback.asked][-1] == POSTS, "nothing was asked after it"
 
 
 def test_limits_that_prawcore_stumbles_over_do_no_harm(
