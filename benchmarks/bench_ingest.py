@@ -5,8 +5,9 @@
 `bars` come page by page from a server on this machine through the real client, `documents`
 are made again from kept answers. The floor for each is what any program would need: read a
 CSV file with pandas and insert it into a DuckDB table that has the same columns. `unchanged` is
-a poll of twenty feeds that have nothing new. Memory is the peak of the process, each case in a
-process of its own.
+a poll of twenty feeds that have nothing new. `hosts` is a poll of eighteen feeds on as many hosts
+that take half a second to answer; its rows are feeds, and its floor is one after the other. Memory
+is the peak of the process, each case in a process of its own.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ from urllib.parse import parse_qs, urlsplit
 import duckdb
 import pandas as pd
 
+from moodtape.config import HttpSection, NewsSection
+from moodtape.ingest.http import Http
 from moodtape.ingest.replay import replay_answers
 from moodtape.ingest.round import Plan
+from moodtape.ingest.rss import FeedSource, NewsFeeds
 from moodtape.ingest.run import run_collectors
 from moodtape.settings import load_settings
 from moodtape.storage.db import Warehouse
@@ -66,6 +70,16 @@ class Provider(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         """Say nothing."""
+
+
+class Slow(Provider):
+    """Takes half a second to say that nothing has changed."""
+
+    def do_GET(self) -> None:
+        """Answer one question."""
+        time.sleep(0.5)
+        self.send_response_only(304)
+        self.end_headers()
 
 
 def page(start: int, limit: int) -> bytes:
@@ -159,6 +173,21 @@ def unchanged(folder: Path, rows: int) -> dict[str, Any]:
     return {"rows": 0, "seconds": seconds, "floor": float("nan")}
 
 
+def hosts(folder: Path, rows: int) -> dict[str, Any]:
+    """Time a poll of feeds on hosts that are slow."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Slow) for _ in range(18)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    urls = [f"http://127.0.0.1:{server.server_address[1]}/" for server in servers]
+    feeds = [FeedSource(url, url, "") for url in urls]
+    seconds = {}
+    for at_once in (1, HttpSection().hosts_at_once):
+        http, started = Http(HttpSection(hosts_at_once=at_once), urls), time.perf_counter()
+        list(NewsFeeds(feeds, NewsSection(), http).collect(None, http.now()))
+        seconds[at_once] = time.perf_counter() - started
+    return {"rows": len(feeds), "seconds": min(seconds.values()), "floor": seconds[1]}
+
+
 def measured(case: Callable[[Path, int], dict[str, Any]], rows: int, told: Any) -> None:
     """Run one case and tell its figures and the peak of memory."""
     with TemporaryDirectory() as folder:
@@ -174,7 +203,7 @@ def main() -> None:
     rows = parser.parse_args().rows
     print(f"{'case':<10} {'rows':>8} {'s':>7} {'rows/s':>8} {'floor rows/s':>13} {'peak MiB':>9}")
     context = multiprocessing.get_context("spawn")
-    for case in (bars, documents, unchanged):
+    for case in (bars, documents, unchanged, hosts):
         told = context.Queue()
         process = context.Process(target=measured, args=(case, rows, told))
         process.start()
