@@ -228,6 +228,7 @@ def declared_features(config: Config) -> list[Feature]:
     from moodtape.forecaster import rows  # noqa: F401  registers the features
     from moodtape.forecaster.features.base import CALENDAR, PRICE, SENTIMENT, features_of
     from moodtape.forecaster.features.onchain import metric_features
+    from moodtape.forecaster.features.polls import poll_features
     from moodtape.forecaster.features.sentiment import decayed_features
 
     a_day = parse_duration("1d") / parse_duration(config.market.interval)
@@ -236,6 +237,7 @@ def declared_features(config: Config) -> list[Feature]:
         *features_of(CALENDAR),
         *features_of(SENTIMENT),
         *decayed_features(config.sentiment.half_lives_h),
+        *poll_features(),
         *metric_features("METRIC", a_day, config.features.metric_max_age_d),
     ]
 
@@ -249,7 +251,7 @@ def declared_columns(config: Config) -> Sequence[Any]:
 
     maker = RowMaker(
         config, get_calendar("24/7"), parse_duration(config.market.interval), Span(EPOCH, EPOCH),
-        timedelta(0), ("SOURCE",), ("METRIC",), EPOCH,
+        timedelta(0), ("SOURCE", "SOURCE_polls"), ("METRIC",), EPOCH,
     )  # fmt: skip
     return maker.columns()
 

@@ -27,6 +27,7 @@ from moodtape.clock import (
 from moodtape.config import Config
 from moodtape.errors import ConfigError, DataMissing
 from moodtape.forecaster.features.base import ONCHAIN, PRICE, SENTIMENT, Column
+from moodtape.forecaster.features.polls import SCOPE as POLLS
 from moodtape.forecaster.rows import Block, RowMaker, Texts, reach_of
 from moodtape.forecaster.target import Target
 from moodtape.records import MARKET_SYMBOL, Span
@@ -164,6 +165,7 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
         )
         seen = read.seen_hours(connection, request.scorer or "", sources, request.as_of)
         coverage = read.coverage(connection, sources)
+        polls = read.poll_hours(connection, sources, request.as_of)
         names = config.features.metrics if ONCHAIN in config.features.groups else ()
         allowed = [n for n in names if not config.features.is_restated(n)]
         metrics = {
@@ -172,10 +174,10 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
     delay = timedelta(seconds=config.clock.decision_delay_s)
     span = _span(request, bars, delay)
     reach = reach_of(config, calendar, interval, span.since)
-    texts = Texts(sums, seen, coverage).near(span, reach)
+    texts = Texts(sums, seen, coverage, polls).near(span, reach)
     streams = request.streams
     if streams is None:
-        streams = _streams(texts.sums, sources, config.sentiment.market_texts)
+        streams = _streams(texts, sources, config.sentiment.market_texts)
     chosen = request.metrics
     if chosen is None:
         chosen = _metric_names(metrics, span)
@@ -199,15 +201,17 @@ def _span(request: Request, bars: Mapping[str, pd.DataFrame], delay: timedelta) 
     return Span(request.span.since, max(request.span.since, min(request.span.until, end)))
 
 
-def _streams(sums: pd.DataFrame, sources: Sequence[str], market_texts: bool) -> tuple[str, ...]:
-    """Return `news`, `news_market` ... for the sources that have rows."""
-    present = set(sums["source"])
+def _streams(texts: Texts, sources: Sequence[str], market_texts: bool) -> tuple[str, ...]:
+    """Return `news`, `news_market`, `news_polls` ... for the sources that have rows or polls."""
+    present, polled = set(texts.sums["source"]), set(texts.polls["source"])
     names = []
     for source in sources:
         if source in present:
             names.append(source)
             if market_texts:
                 names.append(f"{source}_market")
+            if source in polled:
+                names.append(f"{source}_{POLLS}")
     return tuple(names)
 
 

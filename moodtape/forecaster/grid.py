@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moodtape.forecaster.features.polls import POLL_COLUMNS
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -144,6 +146,22 @@ def text_stream(
     columns = {column: np.where(known, values, np.nan) for column, values in columns.items()}
     columns["collections"] = np.cumsum(changed).astype(float)
     return TextStream(name, columns)
+
+
+def poll_columns(polls: pd.DataFrame, hours: Instants) -> dict[str, Floats]:
+    """Return how many of one source's polls ended how, on a grid of hours; 0 without polls.
+
+    Args:
+        polls: rows of that source, from `storage.read.poll_hours`.
+        hours: starts of the hours, shape (H,).
+    """
+    stored_hour = naive(polls["hour"])
+    row = np.searchsorted(hours, stored_hour)
+    inside = (row < len(hours)) & (hours[np.minimum(row, len(hours) - 1)] == stored_hour)
+    columns = {name: np.zeros(len(hours)) for name in POLL_COLUMNS}
+    for name, column in columns.items():
+        column[row[inside]] = polls[name].to_numpy("float64")[inside]
+    return columns
 
 
 def _covered(hours: Instants, since: Instants, until: Instants) -> NDArray[np.bool_]:

@@ -30,6 +30,8 @@ from moodtape.forecaster.features.base import (
     features_of,
 )
 from moodtape.forecaster.features.onchain import LEVEL_DAYS, metric_features
+from moodtape.forecaster.features.polls import SCOPE as POLLS
+from moodtape.forecaster.features.polls import poll_features
 from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES, decayed_features
 from moodtape.forecaster.grid import (
     BarGrid,
@@ -38,6 +40,7 @@ from moodtape.forecaster.grid import (
     hour_grid,
     last_closed_hour,
     naive,
+    poll_columns,
     text_stream,
 )
 from moodtape.forecaster.target import Target, make_targets, trailing_variance
@@ -56,11 +59,12 @@ LONGEST_REACH = timedelta(days=40 * 365)
 
 @dataclass(frozen=True)
 class Texts:
-    """What the warehouse says of texts: sums by hour, hours with any text, coverage."""
+    """What the warehouse says of texts: sums by hour, hours with any text, coverage, polls."""
 
     sums: pd.DataFrame
     seen: pd.DataFrame
     coverage: pd.DataFrame
+    polls: pd.DataFrame
 
     def near(self, span: Span, reach: timedelta) -> Texts:
         """Return only the rows that can matter to a decision in the span."""
@@ -70,6 +74,7 @@ class Texts:
             _within(self.sums, first, last),
             _within(self.seen, first, last),
             over[(over["covered_until"] >= first) & (over["covered_from"] < last)],
+            _within(self.polls, first, last),
         )
 
 
@@ -175,10 +180,15 @@ class RowMaker:
         first = max(grid.open_time[0], to_datetime64(self.span.since - self.reach))
         hours = hour_grid(first - np.timedelta64(self.reach, "us"), grid.close_time[-1])
         row = last_closed_hour(grid.close_time, hours)
-        features = [*features_of(SENTIMENT), *decayed_features(self.config.sentiment.half_lives_h)]
         made = []
         for name in self.streams:
             source, _, scope = name.partition("_")
+            features = self._features_of(name)
+            if scope == POLLS:
+                polls = poll_columns(texts.polls[texts.polls["source"] == source], hours)
+                nothing = np.zeros(len(row), dtype=np.int64)
+                made.append((compute_all(features, polls)[row], nothing))
+                continue
             about = MARKET_SYMBOL if scope else symbol
             of_source = [
                 frame[frame["source"] == source]
@@ -207,6 +217,13 @@ class RowMaker:
             features += metric_features(label, per_day, self.config.features.metric_max_age_d)
         return compute_all(features, inputs)
 
+    def _features_of(self, stream: str) -> list[Feature]:
+        """Return the features of a stream: of texts, or of how a source's polls ended."""
+        if stream.endswith(f"_{POLLS}"):
+            return poll_features()
+        half_lives = self.config.sentiment.half_lives_h
+        return [*features_of(SENTIMENT), *decayed_features(half_lives)]
+
     def columns(self) -> tuple[Column, ...]:
         """Return a description of every column, in the order in which `block` makes them."""
         groups = self.config.features.groups
@@ -215,9 +232,11 @@ class RowMaker:
         found.append(_missing_column(PRICE))
         if CALENDAR in groups:
             found += [Column(f.name, CALENDAR, False, f.unit) for f in features_of(CALENDAR)]
-        texts = [*features_of(SENTIMENT), *decayed_features(self.config.sentiment.half_lives_h)]
         for stream in self.streams:
-            found += [Column(f"{stream}.{f.name}", SENTIMENT, f.polarity, f.unit) for f in texts]
+            found += [
+                Column(f"{stream}.{f.name}", SENTIMENT, f.polarity, f.unit)
+                for f in self._features_of(stream)
+            ]
         for metric in self.metrics:
             made = metric_features(metric, 24, self.config.features.metric_max_age_d)
             found += [Column(f.name, ONCHAIN, False, f.unit) for f in made]

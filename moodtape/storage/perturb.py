@@ -1,8 +1,8 @@
 """A scratch warehouse in memory, in which the future can be another one for a while.
 
 1. open_scratch     the rows that a study can see, hours made from them
-2. another_future   bars, metrics, texts, scores, kinds, reactions and coverage known after
-                    a cut change, come and go; hours made again; all is taken back at the end
+2. another_future   bars, metrics, texts, scores, kinds, reactions, coverage and polls known
+                    after a cut change, come and go; hours made again; all is taken back at the end
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from moodtape.storage.hours import HourRules, mark_all_hours, refresh_hours
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-TABLES = ("bar", "metric", "document", "mention", "engagement", "score", "kind", "coverage")
+TABLES = ("bar", "metric", "document", "mention", "engagement", "score", "kind", "coverage", "poll")
 """What a study is made of; hours are made from these."""
 
 
@@ -72,6 +72,7 @@ class Scratch(Warehouse):
         try:
             run_script(self.session, "perturb_market", parameters)
             run_script(self.session, "perturb_texts", parameters)
+            run_script(self.session, "perturb_polls", {"cut": cut, "seed": seed})
             _make_hours(self.session, self.rules)
             yield
         finally:

@@ -134,6 +134,14 @@ def coverage(connection: Connection, sources: Sequence[str]) -> pd.DataFrame:
     ).df()
 
 
+def poll_hours(connection: Connection, sources: Sequence[str], as_of: datetime) -> pd.DataFrame:
+    """Return how each source's polls ended, by hours over by `as_of`.
+
+    Columns: source, hour, n_polls, n_down, n_refused, n_unreadable, n_capped.
+    """
+    return connection.execute(query("poll_hours"), {"sources": list(sources), "as_of": as_of}).df()
+
+
 def require_scored(connection: Connection, scorer: str, sources: Sequence[str], span: Span) -> None:
     """Make sure that every text a study may read has been scored.
 

@@ -45,6 +45,8 @@ def _tone(ground: Ground) -> pd.DataFrame:
     columns = [c.name for c in dataset.columns]
     parts = []
     for stream in dataset.streams:
+        if f"{stream}.tone_last" not in columns:  # how polls ended has no tone
+            continue
         tone = dataset.features[rows, columns.index(f"{stream}.tone_last")]
         count = np.expm1(dataset.features[rows, columns.index(f"{stream}.count_last")])
         parts.append(

@@ -20,10 +20,12 @@ from moodtape.forecaster.dataset import Request
 from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.score import score_unscored
-from moodtape.records import Span
+from moodtape.records import Poll, Span
+from moodtape.storage.collected import store_polls
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
 from moodtape.storage.perturb import Near, Scratch, open_scratch
+from moodtape.storage.write import Merge
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -89,6 +91,8 @@ def study(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Study:
     store("metrics", metrics(rng), NOW, provider="coinmetrics")
     store("documents", news(rng), NOW, source="news", crawled=True)
     store("documents", posts(rng), NOW, source="reddit")
+    with warehouse.write() as connection:
+        store_polls(connection, "news", polls(rng), Merge("polls", NOW))
     scorer = score_unscored(warehouse, LexiconScorer(), RULES, "score", NOW).scorer
     span = Span(START + 100 * HOUR, START + BARS * HOUR)
     request = Request(("BTC",), as_of=NOW, scorer=scorer, span=span)
@@ -134,6 +138,17 @@ def bars(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     corrected["close"] *= 1.0005
     corrected["high"] = corrected[["high", "close"]].max(axis=1)
     return table.drop(index=[150, 151, 152]), corrected
+
+
+def polls(rng: np.random.Generator) -> list[Poll]:
+    """Return polls of two feeds around the hours, most of them good."""
+    states = rng.choice(["ok", "empty", "capped", "down", "refused", "unreadable"], (2, BARS),
+                        p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.05])  # fmt: skip
+    return [
+        Poll(f"feed {feed}", states[feed, i], START + i * HOUR + timedelta(minutes=int(minute)), 0)
+        for feed in range(2)
+        for i, minute in enumerate(rng.integers(0, 60, BARS))
+    ]
 
 
 def metrics(rng: np.random.Generator) -> pd.DataFrame:

@@ -83,6 +83,21 @@ def test_texts_by_publication(study: Study, monkeypatch: Patch) -> None:
     assert result.offenders[0].column.startswith(("news.", "reddit.", "news_market."))
 
 
+def test_polls_in_the_hour_before_their_own(study: Study, monkeypatch: Patch) -> None:
+    patch_query(
+        monkeypatch,
+        read,
+        "poll_hours",
+        lambda sql: sql.replace(
+            "date_trunc('hour', polled_at) AS hour",
+            "date_trunc('hour', polled_at - INTERVAL 1 HOUR) AS hour",
+        ),
+    )
+    result = run(study)
+    assert not result.clean
+    assert result.offenders[0].column.startswith("news_polls.")
+
+
 @pytest.mark.usefixtures("distance")
 def test_metric_on_its_own_day(study: Study, monkeypatch: Patch) -> None:
     patch_query(

@@ -40,3 +40,6 @@ SELECT * FROM kind SEMI JOIN near_document USING (content_hash);
 
 CREATE OR REPLACE TEMP TABLE near_coverage AS
 SELECT * FROM coverage;
+
+CREATE OR REPLACE TEMP TABLE near_poll AS
+SELECT * FROM poll WHERE polled_at >= $texts_from AND polled_at < $texts_until;

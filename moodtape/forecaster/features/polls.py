@@ -1,0 +1,40 @@
+"""Features of how a source's polls ended: no text because nothing was said, or for another reason.
+
+One step is one hour, one block a source. An hour without a poll has zeros, and then
+`observed` tells whether it was watched in another way, such as an import.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.forecaster.features.base import SENTIMENT, Feature
+
+if TYPE_CHECKING:
+    from moodtape.forecaster.features.base import Floats
+
+SCOPE = "polls"
+"""A stream of this scope, `news_polls`, is how the polls of `news` ended."""
+
+MEANINGS = {
+    "down": "had no answer",
+    "refused": "were refused",
+    "unreadable": "had an answer cut short or garbled",
+    "capped": "showed only a part of what was new",
+}
+POLL_COLUMNS = ("n_polls", *(f"n_{state}" for state in MEANINGS))
+
+
+def poll_features() -> list[Feature]:
+    """Return the share of the last hour's polls that ended in each way that brings too little."""
+    return [_share(state, meaning) for state, meaning in MEANINGS.items()]
+
+
+def _share(state: str, meaning: str) -> Feature:
+    def compute(n_polls: Floats, n_state: Floats) -> Floats:
+        return np.where(n_polls > 0, n_state / np.where(n_polls > 0, n_polls, 1), 0.0)
+
+    compute.__doc__ = f"Share of the last hour's polls that {meaning}; 0 without polls."
+    return Feature(state, SENTIMENT, ("n_polls", f"n_{state}"), 0, "share of polls", compute)
