@@ -290,7 +290,15 @@ def test_a_killed_run_loses_nothing_and_doubles_nothing(desk: Desk) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_run_killed_at_a_hundred_points(desk: Desk) -> None:
+def test_a_run_killed_at_a_hundred_points(desk: Desk, make_loopback: Any) -> None:
+    """Every source has a host of its own, so that all of them are under way when it happens."""
+    config = desk.plan.config
+    for section in ("bars", "onchain", "indices"):
+        host = make_loopback()
+        host.answers = desk.providers.loopback.answers
+        moved = getattr(config, section).model_copy(update={"base_url": host.url})
+        config = config.model_copy(update={section: moved})
+    desk.plan = replace(desk.plan, config=config)
     kill_and_compare(desk, points=100, seed=2)
 
 
