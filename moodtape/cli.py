@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from moodtape import __version__
-from moodtape.commands import demo, files, ingest, model, models, show, study
+from moodtape.commands import demo, files, ingest, model, models, show, start, study
 from moodtape.errors import MoodtapeError
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def root(
 
 
 app.command()(demo.demo)
-app.command()(show.init)
+app.command()(start.init)
 app.add_typer(show.config_app, name="config")
 app.command()(ingest.ingest)
 app.add_typer(files.app, name="import")

@@ -1,4 +1,4 @@
-"""`init`, `status`, `config show` and `models evaluate`."""
+"""`status`, `config show` and `models evaluate`."""
 
 from __future__ import annotations
 
@@ -9,64 +9,9 @@ import typer
 
 from moodtape.commands.console import note, print_json, print_table, say
 from moodtape.commands.options import ConfigFiles, Json, Project, settings_of
-from moodtape.errors import UsageError
 
 config_app = typer.Typer(help="See the settings.", no_args_is_help=True)
 models_app = typer.Typer(help="Look at scorers.", no_args_is_help=True)
-
-PROJECT_TEXT = """\
-# A Moodtape project. Every setting has a default; see them all with: moodtape config show
-
-[market]
-symbols = [{symbols}]
-interval = "1h"
-
-# What `moodtape ingest` asks. None of these needs a key; `reddit` can be asked, too.
-[ingest]
-sources = ["news", "bars", "onchain", "indices"]
-
-# A mail or page by which a provider can reach you; part of every request.
-[http]
-# contact = "you@example.org"
-
-# Your own list of feeds, beside this file; another list is another collection.
-[news]
-# feeds = "feeds.toml"
-# collection = "my_feeds"
-
-# Binance's pair of BTC is BTCUSDT with this quote currency; how far back the first poll goes.
-[bars]
-# quote = "USDT"
-# first_days = 365
-"""
-NEXT = """\
-Made {folder}. Next:
-  cd {folder}
-  moodtape ingest                                 (bars, news and metrics; no key is needed)
-  moodtape import bars FILE --symbol {symbol}
-  moodtape import documents FILE
-  moodtape score
-  moodtape ablate --symbol {symbol}"""
-
-
-def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the project.")] = Path(),
-    symbol: Annotated[
-        list[str] | None, typer.Option("--symbol", help="Asset such as BTC; may be repeated.")
-    ] = None,
-) -> None:
-    """Begin a project: a folder with a `moodtape.toml`."""
-    from moodtape.settings import PROJECT_FILE, load_settings
-
-    symbols = [s.upper() for s in symbol or ["BTC"]]
-    path = folder / PROJECT_FILE
-    if path.exists():
-        raise UsageError(f"{path} exists; nothing was changed.")
-    load_settings(folder, (), {"market.symbols": symbols})  # refuses what is no asset
-    folder.mkdir(parents=True, exist_ok=True)
-    quoted = ", ".join(f'"{s}"' for s in symbols)
-    path.write_text(PROJECT_TEXT.format(symbols=quoted), encoding="utf-8")
-    say(NEXT.format(folder=folder, symbol=symbols[0]))
 
 
 def status(

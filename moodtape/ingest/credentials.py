@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -28,10 +29,26 @@ def read_secret(tools: Tools, name: str, purpose: str) -> SecretStr:
 
 
 def find_secret(tools: Tools, name: str) -> SecretStr | None:
-    """Return a credential that a source can do without, where there is one."""
+    """Return a credential that a source can do without, where there is one.
+
+    Raises:
+        ConfigError: it stands in a `.env` that others can read.
+    """
     from dotenv import dotenv_values
 
+    found = (os.environ.get(name) or "").strip()
     dotenv = tools.folder / ".env"
-    kept = dotenv_values(dotenv) if dotenv.is_file() else {}
-    found = (os.environ.get(name) or kept.get(name) or "").strip()
+    if not found and dotenv.is_file():
+        found = (dotenv_values(dotenv).get(name) or "").strip()
+        if found:
+            _require_private(dotenv)
     return SecretStr(found) if found else None
+
+
+def _require_private(dotenv: Path) -> None:
+    mode = dotenv.stat().st_mode & 0o777
+    if os.name == "posix" and mode & 0o077:
+        raise ConfigError(
+            f"{dotenv} holds keys and can be read by others (mode {mode:04o})."
+            f" Run: chmod 600 {dotenv}"
+        )

@@ -19,6 +19,7 @@ from moodtape.ingest.coingecko import KEY, CoinGecko, collector
 from moodtape.ingest.replay import replay_answers
 from moodtape.ingest.round import Plan
 from moodtape.ingest.run import run_collectors
+from moodtape.ingest.series import payload
 from moodtape.records import Metric
 from moodtape.storage.db import Warehouse
 from moodtape.testing import check_collector
@@ -202,6 +203,7 @@ def test_values_that_are_none_are_set_aside(collect: Collect, loopback: Any, rep
     (batch,) = collect()
     assert found([batch]) == [("01 03", 1.0), ("01 08", 6.0), ("01 10", 8.0)]
     assert len(found([batch], "volume_24h_usd")) == 8, "nothing may have been traded"
+    assert found([batch], "market_cap_usd") == [], "0 says that it is not known"
     assert [(r.place, r.reason) for r in batch.rejected] == [
         ("BTC market_cap_usd", "no year that there is"),
         ("BTC market_cap_usd", "not a time and a value"),
@@ -235,6 +237,22 @@ def test_an_answer_that_is_none_gives_no_value(
     (batch,) = collect()
     assert (batch.rows, batch.cursor, batch.polls[0].state) == ((), "{}", state)
     assert told in batch.polls[0].detail
+
+
+@pytest.mark.parametrize("depth", [100, 10_000])
+def test_an_answer_that_is_nested_without_end(
+    depth: int, collect: Collect, loopback: Any, reply: Any
+) -> None:
+    body = b'{"prices": ' + b"[" * depth + b"]" * depth + b', "total_volumes": []}'
+    loopback.answers[PATH] = reply(body)
+    (batch,) = collect()
+    assert (batch.rows, batch.cursor, poll_of([batch])) == ((), "{}", ("unreadable", 0))
+    nest: list[Any] = []
+    for _ in range(depth):
+        nest = [nest]
+    assert payload(nest) == (
+        "nested too deeply" if depth > 1000 else "[" * depth + "[]" + "]" * depth
+    )
 
 
 def test_an_empty_answer(collect: Collect, loopback: Any, reply: Any, market: Market) -> None:
@@ -375,6 +393,7 @@ def test_the_key_may_stand_in_the_projects_env_file(
 ) -> None:  # fmt: skip
     monkeypatch.delenv(KEY, raising=False)
     (tmp_path / ".env").write_text(f"{KEY}={CANARY}\n")
+    (tmp_path / ".env").chmod(0o600)
     plan = plan_of(loopback, fake_time, tmp_path)
     list(collector(Tools(plan.config, make_http(), tmp_path)).collect(None, NOON))
     assert loopback.asked[0].headers["x-cg-demo-api-key"] == CANARY

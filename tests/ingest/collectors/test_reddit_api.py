@@ -300,6 +300,7 @@ def test_without_credentials_nothing_is_asked(
         poll()
     assert loopback.asked == []
     (tmp_path / ".env").write_text(f"{CLIENT_SECRET}={CANARY}-secret\n")
+    (tmp_path / ".env").chmod(0o600)
     loopback.answers[POSTS] = reply(listing(post(1)))
     assert names(poll()) == ["t3_1"]
 
