@@ -67,7 +67,7 @@ class Series:
     """One stream in one run: the periods of one length that it is asked for.
 
     start: of the first period. until: end of the last one; None: whatever is due.
-    stored: end of the newest stored period. bounded: the user set where it begins.
+    stored: end of the newest stored period. bounded: the user set where it begins or ends.
     """
 
     stream: str
@@ -159,7 +159,7 @@ def begin(
     start = bounds.since or (first if stored is None else stored - overlap)
     return Series(
         stream, symbol, provider, step, floor_to(start, step), bounds.until, stored,
-        bounds.since is not None,
+        bounds != Bounds(),
     )  # fmt: skip
 
 
@@ -213,4 +213,7 @@ def require_grid(times: Sequence[datetime], step: timedelta, place: str) -> None
 
 def payload(told: Any) -> str:
     """Return what stands for a value in the quarantine."""
-    return json.dumps(told)[:4096]
+    try:
+        return json.dumps(told)[:4096]
+    except RecursionError:
+        return "nested too deeply"

@@ -141,6 +141,17 @@ def test_a_bounded_stretch(collect: Collect, chain: Chain, loopback: Any) -> Non
     assert loopback.asked[0].query["timespan"] == "3days"
 
 
+def test_a_stretch_of_the_past_moves_nothing_back(collect: Collect, chain: Chain) -> None:
+    cursor = json.dumps({"n-transactions": TODAY.isoformat()})
+    (batch,) = collect(cursor, since=TODAY - 10 * DAY, until=TODAY - 8 * DAY)
+    assert (len(batch.rows), batch.cursor) == (2, cursor)
+    (batch,) = collect(cursor, until=TODAY - 3 * DAY, overlap_days=5)
+    assert found([batch]) == [("09-26", 400_005.0), ("09-27", 400_004.0)]
+    assert {r.completed_at for r in batch.rows if isinstance(r, Metric)} == {None}
+    (batch,) = collect(cursor, until=TODAY - 90 * DAY)
+    assert (batch.rows, batch.cursor, batch.polls[0].state) == ([], cursor, "empty")
+
+
 def test_a_thinned_answer_is_found_out(collect: Collect, loopback: Any, reply: Any) -> None:
     """Of ten years, 1500 points come where thinning is on: every second or third day."""
     steps = [3000 - 5 * n // 2 for n in range(1200)]
