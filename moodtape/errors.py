@@ -12,6 +12,7 @@
     │   ├── CouldNotAsk        5  no answer: no network, no such host, no time left
     │   │   └── LeftAlone      5  not asked: the host failed too often, or wants to be left alone
     │   ├── Refused            5  an answer that is a refusal, or a bad one
+    │   │   └── NotThere       5  there is no such page (404)
     │   ├── CouldNotRead       5  an answer that cannot be read
     │   └── BudgetUsedUp       5  what may be spent is spent
     └── WarehouseLocked        6  another process is writing
@@ -81,6 +82,10 @@ class LeftAlone(CouldNotAsk):
 
 class Refused(SourceFailed):
     """A provider refused, or answered with a fault of its own."""
+
+
+class NotThere(Refused):
+    """A provider has no such page (404)."""
 
 
 class CouldNotRead(SourceFailed):

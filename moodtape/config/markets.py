@@ -30,7 +30,10 @@ class DumpsSection(Section):
 
     base_url: str = Field("https://data.binance.vision", description="where they are fetched")
     first_days: float = Field(1095, gt=0, description="days fetched by the first run")
-    file_limit_mib: float = Field(256, gt=0, description="MiB of a file, unpacked")
+    recheck_months: int = Field(
+        3, ge=0, description="newest months whose checksum is asked for again, since files change"
+    )
+    file_limit_mib: float = Field(64, gt=0, description="MiB of a file, unpacked")
 
 
 class CoinGeckoSection(Section):

@@ -19,20 +19,44 @@ from moodtape.ingest.rejects import Rejected
 from moodtape.records import Poll, PollState, Row
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from moodtape.ingest.http import Answer
     from moodtape.storage.db import Warehouse
+
+
+@dataclass(frozen=True)
+class BarTable:
+    """Many bars of one series in columns, where a `Bar` for each would take long.
+
+    table: `open_time`, aware, and numbers under the names that they have in a `Bar`.
+    """
+
+    symbol: str
+    venue: str
+    quote: str
+    interval: str
+    table: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def place(self, row: int) -> str:
+        """Return what stands for a bar in the quarantine; see `Bar.place`."""
+        return f"{self.symbol} {self.interval} {self.table['open_time'][row]:%Y-%m-%dT%H:%MZ}"
 
 
 @dataclass(frozen=True)
 class Batch:
     """Rows and the cursor behind them; both are stored in one transaction.
 
+    rows: of any kind, one by one; or the bars of one series in columns.
     cursor: opaque; only its collector reads it.
     polls: questions that were asked since the last batch.
     rejected: items that the collector itself could not use.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Row] | BarTable
     cursor: str
     polls: tuple[Poll, ...] = ()
     rejected: tuple[Rejected, ...] = ()

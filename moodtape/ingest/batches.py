@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from moodtape.calendars import get_calendar
 from moodtape.config import Config
 from moodtape.ingest import bars, documents, metrics
-from moodtape.ingest.base import Batch
+from moodtape.ingest.base import BarTable, Batch
 from moodtape.ingest.rejects import Rejected
 from moodtape.ingest.symbols import load_aliases
 from moodtape.records import Bar, Document, Metric, Row
@@ -31,17 +31,11 @@ def stage_batch(stage: Stage, collector: str, batch: Batch, config: Config, now:
     Raises:
         TypeError: a row is none of Bar, Metric, Document.
     """
-    rows: dict[type, list[Any]] = {Bar: [], Metric: [], Document: []}
-    for row in batch.rows:
-        if type(row) not in rows:
-            raise TypeError(f"a batch holds bars, metrics and documents, not {type(row).__name__}")
-        rows[type(row)].append(row)
-    rejected = [
-        *batch.rejected,
-        *_stage_bars(stage, rows[Bar], config, now),
-        *_stage_metrics(stage, rows[Metric], config, now),
-        *_stage_documents(stage, rows[Document], config, now),
-    ]
+    if isinstance(batch.rows, BarTable):
+        refused = _stage_table(stage, batch.rows, config, now)
+    else:
+        refused = _stage_rows(stage, batch.rows, config, now)
+    rejected = [*batch.rejected, *refused]
     stage.append(
         "quarantine",
         [
@@ -49,6 +43,32 @@ def stage_batch(stage: Stage, collector: str, batch: Batch, config: Config, now:
             for r in rejected
         ],
     )
+
+
+def _stage_rows(
+    stage: Stage, batch_rows: Sequence[Row], config: Config, now: datetime
+) -> Iterator[Rejected]:
+    rows: dict[type, list[Any]] = {Bar: [], Metric: [], Document: []}
+    for row in batch_rows:
+        if type(row) not in rows:
+            raise TypeError(f"a batch holds bars, metrics and documents, not {type(row).__name__}")
+        rows[type(row)].append(row)
+    yield from _stage_bars(stage, rows[Bar], config, now)
+    yield from _stage_metrics(stage, rows[Metric], config, now)
+    yield from _stage_documents(stage, rows[Document], config, now)
+
+
+def _stage_table(stage: Stage, rows: BarTable, config: Config, now: datetime) -> Iterator[Rejected]:
+    context = bars.BarContext(
+        rows.symbol, rows.quote, rows.venue, rows.interval,
+        get_calendar(config.market.calendar), load_aliases().symbols,
+    )  # fmt: skip
+    columns = {str(name): str(name) for name in rows.table}
+    good, rejected = bars.read_bars(rows.table, columns, context, now)
+    stage.append("bar", good)
+    for one in rejected:
+        found = _LINE.match(one.place)
+        yield replace(one, place=rows.place(int(found[1]))) if found else one
 
 
 def _stage_bars(

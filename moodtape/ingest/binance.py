@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from moodtape.clock import EPOCH, floor_to, format_duration, iso, parse_duration
-from moodtape.config import BarsSection
+from moodtape.config import BarsSection, Config
 from moodtape.errors import ConfigError, CouldNotRead, SourceFailed
 from moodtape.ingest.base import Batch, Door, Tools, failed_poll
 from moodtape.ingest.http import Answer
@@ -53,14 +53,24 @@ class Pair:
 
 def collector(tools: Tools) -> BinanceBars:
     """Return the collector of the symbols that the config forecasts."""
-    market, bars = tools.config.market, tools.config.bars
-    pairs = [Pair(symbol, market.quote.get(symbol, bars.quote)) for symbol in market.symbols]
+    pairs, interval = wanted_series(tools.config)
+    return BinanceBars(pairs, interval, tools.config.bars, tools.http, tools.since, tools.until)
+
+
+def wanted_series(config: Config) -> tuple[list[Pair], str]:
+    """Return the pairs that the config forecasts, and the length of their bars.
+
+    Raises:
+        ConfigError: Binance has no bars of that length.
+    """
+    market = config.market
+    pairs = [Pair(symbol, market.quote.get(symbol, config.bars.quote)) for symbol in market.symbols]
     interval = format_duration(parse_duration(market.interval))
     if interval not in INTERVALS:
         raise ConfigError(
             f"market.interval: Binance has no bars of {interval}. It has: {', '.join(INTERVALS)}."
         )
-    return BinanceBars(pairs, interval, bars, tools.http, tools.since, tools.until)
+    return pairs, interval
 
 
 class BinanceBars:

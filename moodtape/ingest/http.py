@@ -23,7 +23,7 @@ import requests
 
 from moodtape import __version__
 from moodtape.config import HttpSection
-from moodtape.errors import CouldNotAsk, CouldNotRead, Refused, SourceFailed
+from moodtape.errors import CouldNotAsk, CouldNotRead, NotThere, Refused, SourceFailed
 from moodtape.ingest.base import Question
 from moodtape.ingest.body import ACCEPT_ENCODING
 from moodtape.ingest.hosts import Hosts, host_of, place_of
@@ -151,7 +151,8 @@ class Http:
         except (requests.RequestException, UnicodeError) as exc:
             raise Refused(f"{place} led nowhere: {type(exc).__name__}.") from exc
         if response.status_code not in (200, 304):
-            raise Refused(_refusal(response))
+            kind = NotThere if response.status_code == 404 else Refused
+            raise kind(_refusal(response))
         return Answer(
             place_of(response.url),
             response.status_code,

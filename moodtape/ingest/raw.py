@@ -20,13 +20,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from moodtape import __version__
-from moodtape.errors import CouldNotAsk, CouldNotRead, Refused, SourceFailed
+from moodtape.errors import CouldNotAsk, CouldNotRead, NotThere, Refused, SourceFailed
 from moodtape.ingest.base import Door, Question, ask_all
 from moodtape.ingest.http import Answer
 from moodtape.ingest.round import Plan
 
 KEPT_HEADERS = ("content-type", "date", "etag", "last-modified")
-FAILURES = {kind.__name__: kind for kind in (CouldNotAsk, Refused, CouldNotRead)}
+FAILURES = {kind.__name__: kind for kind in (NotThere, CouldNotAsk, Refused, CouldNotRead)}
 
 
 @dataclass(frozen=True)

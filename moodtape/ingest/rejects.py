@@ -28,7 +28,8 @@ class Verdicts:
 
     def refuse(self, wrong: NDArray[np.bool_], reason: str) -> None:
         """Refuse the rows marked wrong, unless something was wrong with them before."""
-        self.reasons[wrong & is_none(self.reasons)] = reason
+        if wrong.any():
+            self.reasons[wrong & is_none(self.reasons)] = reason
 
     def refuse_each(self, reasons: NDArray[np.object_]) -> None:
         """Refuse each row that has a reason of its own."""

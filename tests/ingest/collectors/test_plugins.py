@@ -65,7 +65,7 @@ def test_the_built_in_ones_are_installed_like_any_other() -> None:
     }
     assert found == stated[COLLECTORS], "install again: make setup"
     # These are asked only where they are named.
-    on_request = {"reddit", "x", "funding", "coingecko", "blockchain", "mempool"}
+    on_request = {"reddit", "x", "funding", "coingecko", "blockchain", "mempool", "dumps"}
     assert set(IngestSection().sources) == set(found) - on_request
     for name in found:
         assert callable(load(find(COLLECTORS, name)))
