@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import random
 import signal
@@ -276,11 +278,27 @@ def kill_and_compare(desk: Desk, points: int, seed: int) -> None:
 def check_cursors(desk: Desk) -> None:
     """No cursor stands beyond the rows that are stored."""
     with desk.warehouse.write() as connection:
-        found = connection.execute("SELECT collector, position FROM cursor").fetchall()
+        found = dict(connection.execute("SELECT collector, position FROM cursor").fetchall())
         newest = connection.execute("SELECT max(open_time)::VARCHAR FROM bar").fetchall()[0][0]
-    for collector, position in found:
-        if collector == "bars" and position != "{}":
-            assert newest[:13].replace(" ", "T") in position
+        texts = {
+            hashlib.sha256(identity.encode()).hexdigest()[:12]
+            for (identity,) in connection.execute("SELECT document_id FROM document").fetchall()
+        }
+        days = {
+            f"{provider} {start:%Y-%m-%d}"
+            for provider, begin, end in connection.execute(
+                "SELECT provider, period_start, period_end FROM metric"
+            ).fetchall()
+            for start in (begin, end)
+        }
+    if found.get("bars", "{}") != "{}":
+        assert newest[:13].replace(" ", "T") in found["bars"]
+    for state in json.loads(found.get("news", "{}")).values():
+        assert set(state["seen"] or ()) <= texts, "a feed's cursor knows a text that is not stored"
+    for day in json.loads(found.get("onchain", "{}")).values():
+        assert f"coinmetrics {day[:10]}" in days
+    if found.get("indices"):
+        assert f"alternative_me {found['indices'][:10]}" in days
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
