@@ -203,7 +203,7 @@ def test_a_changed_text_is_no_repost_of_itself(line: Line) -> None:
     assert line.add([text("a", 3, LEDGER)]) == 2
     assert line.joined() == {}
     line.add([text("b", 4, LEDGER)])
-    assert line.rows("SELECT of_known_at FROM repost") == [(START + timedelta(hours=1),)]
+    assert line.rows("SELECT of_told_at FROM repost") == [(START + timedelta(hours=1),)]
 
 
 def test_undo_frees_what_was_told_again(line: Line) -> None:
@@ -355,7 +355,7 @@ def test_what_is_known_later_changes_nothing_before(rows: list[Row], cut: float)
     by_then = [row for row in rows if row["collected_at"] <= at(cut)]
     if not by_then:
         return
-    known = f"WHERE known_at <= '{at(cut)}' ORDER BY ALL"
+    known = f"WHERE told_at <= '{at(cut)}' ORDER BY ALL"
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         all_of_it, part = Line(Path(one)), Line(Path(two))
         all_of_it.add(rows)

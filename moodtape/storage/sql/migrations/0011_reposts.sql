@@ -9,20 +9,21 @@ CREATE TABLE repost (
     source VARCHAR NOT NULL,
     collection VARCHAR NOT NULL,
     document_id VARCHAR NOT NULL,
-    known_at TIMESTAMPTZ NOT NULL,
+    told_at TIMESTAMPTZ NOT NULL,
     of_collection VARCHAR NOT NULL,
     of_document_id VARCHAR NOT NULL,
-    of_known_at TIMESTAMPTZ NOT NULL,
-    similarity DOUBLE NOT NULL
+    of_told_at TIMESTAMPTZ NOT NULL,
+    similarity DOUBLE NOT NULL,
+    PRIMARY KEY (source, collection, document_id, told_at)
 );
 COMMENT ON TABLE repost IS 'Texts that tell again what a text of the same source told before; the first of such a chain is the one that counts.';
 COMMENT ON COLUMN repost.source IS 'news, reddit or x.';
 COMMENT ON COLUMN repost.collection IS 'Feed set or data set of the repost.';
 COMMENT ON COLUMN repost.document_id IS 'Identity of the repost.';
-COMMENT ON COLUMN repost.known_at IS 'When its first revision became known.';
+COMMENT ON COLUMN repost.told_at IS 'When its first revision became known.';
 COMMENT ON COLUMN repost.of_collection IS 'Feed set or data set of the earlier text.';
 COMMENT ON COLUMN repost.of_document_id IS 'Identity of the earlier text: the most similar one, of equals the latest known.';
-COMMENT ON COLUMN repost.of_known_at IS 'When the earlier text became known.';
+COMMENT ON COLUMN repost.of_told_at IS 'When the earlier text became known.';
 COMMENT ON COLUMN repost.similarity IS 'How alike their words are, 0 to 1; 1 for the same words.';
 
 -- How alike the words of two sketches are: twice the share of equal bits, less one.

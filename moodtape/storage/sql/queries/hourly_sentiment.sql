@@ -20,7 +20,7 @@ judged AS (
         epoch_us(known_at) - epoch_us(published_at)
         - CASE WHEN date_only THEN 86_400_000_000 ELSE 0 END > $max_age_us AS is_stale,
         (source, collection, document_id, known_at) IN (
-            SELECT (source, collection, document_id, known_at) FROM repost
+            SELECT (source, collection, document_id, told_at) FROM repost
         ) AS is_repost
     FROM first_revision
 ),

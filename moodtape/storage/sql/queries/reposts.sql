@@ -61,18 +61,18 @@ FROM before
 WHERE is_due;
 
 DELETE FROM repost
-WHERE known_at >= $since AND known_at < $until AND EXISTS (
+WHERE told_at >= $since AND told_at < $until AND EXISTS (
     SELECT 1
     FROM dirty_hour AS h
     WHERE
         h.source = repost.source AND h.collection = repost.collection
-        AND h.hour = date_trunc('hour', repost.known_at)
+        AND h.hour = date_trunc('hour', repost.told_at)
 );
 
 INSERT INTO repost BY NAME
 SELECT
-    t.source, t.collection, t.document_id, t.known_at, o.collection AS of_collection,
-    o.document_id AS of_document_id, o.known_at AS of_known_at,
+    t.source, t.collection, t.document_id, t.known_at AS told_at, o.collection AS of_collection,
+    o.document_id AS of_document_id, o.known_at AS of_told_at,
     CASE WHEN o.repeat_key = t.repeat_key THEN 1 ELSE similarity(o.sketch, t.sketch) END
         AS similarity
 FROM candidate AS c
