@@ -108,10 +108,12 @@ def _told(facts: Any) -> dict[str, str]:
 
     needs = [f'pip install "moodtape[{facts.extra}]"'] if facts.extra else []
     needs += [", ".join(facts.keys)] if facts.keys else []
-    optional = f"nothing; more with {facts.optional_keys[0]}" if facts.optional_keys else "nothing"
+    always = facts.name in IngestSection().sources
+    more = facts.optional_keys and not always
+    optional = f"nothing; more with {facts.optional_keys[0]}" if more else "nothing"
     return {
         "source": facts.name,
-        "asked": "always" if facts.name in IngestSection().sources else "if named",
+        "asked": "always" if always else "if named",
         "needs": ", ".join(needs) or optional,
         "brings": facts.brings,
     }

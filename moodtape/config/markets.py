@@ -18,7 +18,11 @@ class BarsSection(Section):
         description="`binance`, `coinbase`, `kraken`, `coindesk`, or `ccxt:NAME` for any other",
     )
     base_url: str = Field("", description="where it is asked; empty: the venue's own address")
-    quote: str = Field("USDT", description="quote currency where `market.quote` names none")
+    quote: str = Field(
+        "USDT",
+        description="quote currency where `market.quote` names none; unless it is set, Coinbase,"
+        " Kraken and CoinDesk are asked for USD",
+    )
     first_days: float = Field(365, gt=0, description="days fetched by the first poll")
     overlap_bars: int = Field(3, ge=1, description="stored bars read again, for corrections")
     grace_s: float = Field(10, ge=0, description="seconds from a bar's end until it is final")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import cast
+
 from moodtape.ingest.base import Collector, Tools
+
+EXCHANGES = "ccxt:"
 
 
 def collector(tools: Tools) -> Collector:
     """Return the collector of the venue of `bars.venue`; each is loaded only when it is used."""
-    from moodtape.ingest import binance
-
-    return binance.collector(tools)
+    venue = tools.config.bars.venue
+    module = "exchanges" if venue.startswith(EXCHANGES) else venue
+    return cast(Collector, import_module(f"moodtape.ingest.{module}").collector(tools))
