@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,7 +46,7 @@ class Tape:
     """What was asked in one turn, and what came."""
 
     beginning: Beginning
-    exchanges: Sequence[Mapping[str, Any]]
+    exchanges: Iterable[Mapping[str, Any]]
 
 
 class RecordingDoor:
@@ -139,7 +139,8 @@ class ReplayingDoor:
     """A door that answers from a tape, in the order in which it was asked then."""
 
     def __init__(self, tape: Tape) -> None:
-        self._left, self._latest = list(tape.exchanges), tape.beginning.now
+        self._left, self._latest = iter(tape.exchanges), tape.beginning.now
+        self._following = next(self._left, None)
 
     def now(self) -> datetime:
         """Return the time of the last answer."""
@@ -164,12 +165,13 @@ class ReplayingDoor:
         return self._next(question(url, None))
 
     def _next(self, asked: str) -> Answer:
-        if not self._left or self._left[0]["asked"] != asked:
+        line = self._following
+        if line is None or line["asked"] != asked:
             raise CouldNotRead(
                 "The kept answers do not go on from here: the run was cut short, or the settings"
                 " were others."
             )
-        line = self._left.pop(0)
+        self._following = next(self._left, None)
         at = datetime.fromisoformat(line["at"])
         self._latest = max(self._latest, at)
         if "failure" in line:
@@ -226,13 +228,25 @@ def read_beginning(path: Path) -> Beginning | None:
 
 def read_tape(path: Path) -> Tape | None:
     """Return a tape up to its last whole line; None if not even its head is whole."""
-    beginning, exchanges = read_beginning(path), []
-    for text in path.read_text("utf-8").splitlines()[1:]:
-        try:
-            exchanges.append(json.loads(text))
-        except ValueError:
-            break
-    return None if beginning is None else Tape(beginning, exchanges)
+    beginning = read_beginning(path)
+    return None if beginning is None else Tape(beginning, _Lines(path))
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The questions and answers of a tape, read one after the other: a tape may be large."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        with self.path.open(encoding="utf-8") as file:
+            file.readline()
+            for text in file:
+                try:
+                    line = json.loads(text)
+                except ValueError:
+                    return
+                yield line
 
 
 def forget_old_tapes(plan: Plan, now: datetime) -> None:

@@ -117,7 +117,7 @@ def test_a_changed_body_is_found_out(plan: Plan) -> None:
     path = next(p for p in tapes(plan) if p.name == "indices.jsonl")
     tape = read_tape(path)
     assert tape is not None
-    forged = {**tape.exchanges[0], "sha256": "0" * 64}
+    forged = {**next(iter(tape.exchanges)), "sha256": "0" * 64}
     door = ReplayingDoor(replace(tape, exchanges=[forged]))
     with pytest.raises(CouldNotRead, match="is not what came then"):
         door.get("https://elsewhere.example/fng/", {"limit": 0})
