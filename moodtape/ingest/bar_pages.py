@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -56,6 +56,7 @@ class Page(NamedTuple):
 
     rows: rising. over: bars that open later are not over, whatever the clock says.
     left_out: rows that are no trades, and so no bars. note: what the poll should say.
+    begins: the venue has nothing before, so the next page may be as late as this.
     """
 
     answer: Answer | None
@@ -63,15 +64,20 @@ class Page(NamedTuple):
     over: datetime | None = None
     left_out: int = 0
     note: str = ""
+    begins: datetime | None = None
 
 
 class Venue(Protocol):
-    """What differs between venues."""
+    """What differs between venues.
+
+    delay: how old an answer may be that says it is new.
+    """
 
     name: str
     base_url: str
     quote: str
     most_bars: int
+    delay: timedelta
     intervals: Mapping[timedelta, str]
 
     def ask(
@@ -151,17 +157,14 @@ class VenueBars:
             if bars and joins:
                 last = bars[-1].open_time
                 newest[stream] = max(last, stored or last).isoformat()
-            following = opens[-1] + self.step if opens else start
-            start = max(following, start if page.over else start + page_bars * self.step)
+            start = self._following(page, start, page_bars)
             goes_on = page.over is None and start + self.step <= over
             if not goes_on:
                 turn.finish()
             if opens or not goes_on:
                 poll = turn.poll(self.http.now())
-                notes = [poll.detail, page.note, _skipped(left_out)]
-                poll = type(poll)(
-                    stream, poll.state, poll.polled_at, poll.items, " ".join(filter(None, notes))
-                )
+                detail = _sentences(poll.detail, page.note, _skipped(left_out))
+                poll = replace(poll, detail=detail)
                 yield Batch(bars, json.dumps(newest), (poll,), tuple(rejected))
             if not goes_on:
                 return
@@ -172,9 +175,16 @@ class VenueBars:
             return now - timedelta(days=self.bars.first_days)
         return stored - (self.bars.overlap_bars - 1) * self.step
 
+    def _following(self, page: Page, start: datetime, page_bars: int) -> datetime:
+        """Return where the next page begins: after the last row, and after what was asked for."""
+        ends = [row.opened + self.step for row in page.rows[-1:]]
+        ends += [start if page.over else start + page_bars * self.step]
+        ends += [floor_to(page.begins, self.step)] if page.begins else []
+        return max(ends)
+
     def _over(self, server_time: datetime, shown: datetime | None) -> datetime:
         """Return until when bars are over: by the venue's clock, its own word, and the user's."""
-        ends = [server_time - timedelta(seconds=self.bars.grace_s)]
+        ends = [server_time - max(timedelta(seconds=self.bars.grace_s), self.venue.delay)]
         ends += [shown + self.step] if shown is not None else []
         return min([*ends, *([self.until] if self.until else [])])
 
@@ -224,9 +234,11 @@ class VenueBars:
         if len(numbers) != 5 or not all(map(math.isfinite, numbers)):
             raise ValueError("a number is missing")
         opening, high, low, close, volume = numbers
-        if not low <= min(opening, close) <= max(opening, close) <= high or volume < 0:
+        if not 0 < low <= min(opening, close) <= max(opening, close) <= high or volume < 0:
             raise ValueError("open, high, low and close are not in order, or the volume is below 0")
         more = {name: float(value) for name, value in row.more.items()}
+        if not all(0 <= value < math.inf for value in more.values()):
+            raise ValueError(f"{' or '.join(more)} is below 0 or without end")
         return Bar(
             pair.symbol, self.venue.name, pair.quote, format_duration(self.step), row.opened,
             opening, high, low, close, volume,
@@ -235,19 +247,24 @@ class VenueBars:
 
 
 def _skipped(left_out: int) -> str:
-    return f"{left_out:,} bars without a trade are left out." if left_out else ""
+    return f"{left_out:,} bars without a trade are left out" if left_out else ""
+
+
+def _sentences(*notes: str) -> str:
+    return " ".join(f"{note.rstrip('.')}." for note in notes if note)
 
 
 def instant_of(second: Any, place: str) -> datetime:
-    """Return the instant of a whole number of seconds.
+    """Return the instant of a whole number of seconds, also of one that is written as text.
 
     Raises:
         CouldNotRead: it is none.
     """
-    if type(second) is not int:
+    written = isinstance(second, str) and len(second) < 20 and second.isascii()
+    if type(second) is not int and not (written and second.isdigit()):
         raise CouldNotRead(f"{place} sent a bar without a time.")
     try:
-        return EPOCH + timedelta(seconds=second)
+        return EPOCH + timedelta(seconds=int(second))
     except OverflowError as exc:
         raise CouldNotRead(f"{place} sent a bar of no year that there is.") from exc
 

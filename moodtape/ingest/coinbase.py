@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from moodtape.clock import iso
 from moodtape.errors import CouldNotRead
 from moodtape.ingest.bar_pages import Page, Pair, Row, VenueBars, instant_of, make
 from moodtape.ingest.base import Door, Tools
@@ -27,6 +26,7 @@ class Coinbase:
     base_url = "https://api.exchange.coinbase.com"
     quote = "USD"
     most_bars = 300
+    delay = timedelta()
     intervals: Mapping[timedelta, str] = {
         timedelta(seconds=seconds): str(seconds) for seconds in (60, 300, 900, 3600, 21_600, 86_400)
     }
@@ -39,7 +39,11 @@ class Coinbase:
         end = start + (bars - 1) * step
         answer = http.get(
             f"{base_url}/products/{pair.symbol}-{pair.quote}/candles",
-            {"start": iso(start), "end": iso(end), "granularity": self.intervals[step]},
+            {
+                "start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+                "end": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+                "granularity": self.intervals[step],
+            },
         )
         rows = answer.json()
         if not isinstance(rows, list):

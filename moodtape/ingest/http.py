@@ -36,7 +36,7 @@ from moodtape.ingest.together import in_order
 
 __all__ = ["Answer", "Http", "Timing"]
 
-SAID_UNDER = ("error", "msg", "message", "detail", "error_message", "status")
+SAID_UNDER = ("error", "msg", "message", "detail", "error_message", "status", "Err")
 """Where providers put the reason of a refusal."""
 
 
@@ -185,9 +185,6 @@ def _said(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     while isinstance(told, dict):
-        words = (
-            told.get(key)
-            for key in ("error", "msg", "message", "detail", "error_message", "status")
-        )
+        words = (told.get(key) for key in SAID_UNDER)
         told = next((word for word in words if word and isinstance(word, str | dict)), "")
     return clean(told, 200).rstrip(".") if isinstance(told, str) else ""

@@ -31,6 +31,7 @@ class Kraken:
     base_url = "https://api.kraken.com"
     quote = "USD"
     most_bars = 720
+    delay = timedelta()
     intervals: Mapping[timedelta, str] = {
         timedelta(minutes=minutes): str(minutes) for minutes in (1, 5, 15, 30, 60, 240, 1440)
     }
@@ -67,9 +68,13 @@ def _read(answer: Answer, code: str) -> tuple[list[Any], Any]:
         Refused: it is a refusal. CouldNotRead: it is something else.
     """
     told = answer.json()
-    faults = told.get("error") if isinstance(told, dict) else None
-    if isinstance(faults, list) and faults:
-        raise Refused(f"{answer.place} refused {code}: {clean(str(faults[0]), 200)}.")
+    said = told.get("error") if isinstance(told, dict) else None
+    if said is not None and not isinstance(said, list):
+        raise CouldNotRead(f"{answer.place} sent no page of bars.")
+    # What begins with W is a warning that comes beside the bars.
+    faults = [str(words) for words in said or () if not str(words).startswith("W")]
+    if faults:
+        raise Refused(f"{answer.place} refused {code}: {clean(faults[0], 200)}.")
     result = told.get("result") if isinstance(told, dict) else None
     if not isinstance(result, dict):
         raise CouldNotRead(f"{answer.place} sent no page of bars.")

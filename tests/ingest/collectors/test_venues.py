@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ FIRST = NOON - timedelta(hours=24)
 HOUR = timedelta(hours=1)
 VENUES = ("coinbase", "kraken", "coindesk")
 CANARY = "canary-5c1e"
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Exchange:
@@ -65,6 +67,8 @@ class Exchange:
         return found
 
     def coinbase(self, query: dict[str, str]) -> tuple[int, Any]:
+        if not all(ISO.fullmatch(query[key]) for key in ("start", "end")):
+            return 400, {"message": "start and end must be in ISO 8601"}
         since, until = (datetime.fromisoformat(query[key]) for key in ("start", "end"))
         if (until - since) // HOUR >= self.most:
             return 400, {"message": "granularity too small for the requested time range"}
@@ -90,9 +94,17 @@ class Exchange:
 
     def coindesk(self, query: dict[str, str]) -> tuple[int, Any]:
         until = datetime.fromtimestamp(int(query["to_ts"]), UTC)
-        if query["instrument"] != "BTC-USD" or until < self.first:
-            return 404, {"Data": [], "Err": {"type": 1, "message": "was not trading"}}
-        since = until - (int(query["limit"]) - 1) * HOUR
+        if query["instrument"] != "BTC-USD":
+            return 404, {"Data": [], "Err": {"type": 1, "message": "Invalid: no such instrument."}}
+        if until < self.first:
+            first = int(self.first.timestamp())
+            words = (
+                "Invalid: to_ts parameter. According to our records, BTC-USD was not trading on"
+                f" cadli at {query['to_ts']}. Our earliest INDEX_UPDATE bucket timestamp is"
+                f" {first}, please check the list of all instruments."
+            )
+            return 404, {"Data": [], "Err": {"type": 1, "message": words}}
+        since = until - (min(int(query["limit"]), self.most) - 1) * HOUR
         opened, rows = max(since, self.first), []
         while opened <= min(until, self.fake_time.now()):
             close, flat = self.closes.get(opened, 11.0), opened in self.missing
@@ -107,6 +119,7 @@ class Exchange:
 
 @pytest.fixture(params=VENUES)
 def exchange(request: Any, loopback: Any, reply: Any, fake_time: Any) -> Exchange:
+    fake_time.slept.append(600)  # ten past noon
     return Exchange(request.param, loopback, reply, fake_time)
 
 
@@ -285,8 +298,13 @@ def test_a_pair_that_is_not_there_stops_no_other(exchange: Exchange, collect: An
     assert hours(batches) == list(range(24))
     by_stream = {poll.stream.split()[1]: poll for batch in batches for poll in batch.polls}
     assert by_stream["BTC/USD"].state == "ok"
-    expected = {"coinbase": "refused", "kraken": "refused", "coindesk": "empty"}
-    assert by_stream["NIX/USD"].state == expected[exchange.name]
+    expected = {
+        "coinbase": "answered 404",
+        "kraken": "refused NIXUSD: EQuery:Unknown asset pair",
+        "coindesk": "answered 404: Invalid: no such instrument",
+    }
+    assert by_stream["NIX/USD"].state == "refused"
+    assert expected[exchange.name] in by_stream["NIX/USD"].detail
 
 
 def test_it_passes_the_check(
@@ -352,6 +370,31 @@ def test_krakens_faults_inside_a_good_answer(
 
 
 @pytest.mark.parametrize("exchange", ["kraken"], indirect=True)
+def test_krakens_warnings_and_seconds_as_text_are_no_faults(
+    exchange: Exchange, collect: Any, reply: Any
+) -> None:
+    _, body = exchange.kraken({"pair": "XBTUSD", "since": "0"})
+    rows = [[str(row[0]), *row[1:]] for row in body["result"]["XXBTZUSD"]]
+    result = {"XXBTZUSD": rows, "last": str(body["result"]["last"])}
+    told = {"error": ["WGeneral:Old name"], "result": result}
+    exchange.instead = reply(json.dumps(told).encode())
+    assert hours(collect()) == list(range(24))
+
+
+@pytest.mark.parametrize("exchange", ["kraken"], indirect=True)
+@pytest.mark.parametrize(("cell", "number"), [(3, "0.0"), (6, "-1"), (7, -1), (7, float("inf"))])
+def test_numbers_that_cannot_be_are_set_aside(
+    exchange: Exchange, collect: Any, reply: Any, cell: int, number: Any
+) -> None:
+    _, body = exchange.kraken({"pair": "XBTUSD", "since": "0"})
+    body["result"]["XXBTZUSD"][5][cell] = number
+    exchange.instead = reply(json.dumps(body).encode())
+    (batch,) = collect()
+    assert hours([batch]) == [hour for hour in range(24) if hour != 5]
+    assert batch.rejected[0].place == "BTC 1h 2026-09-30T17:00Z"
+
+
+@pytest.mark.parametrize("exchange", ["kraken"], indirect=True)
 def test_krakens_own_word_on_what_is_over_counts(
     exchange: Exchange, collect: Any, monkeypatch: pytest.MonkeyPatch, reply: Any
 ) -> None:
@@ -366,7 +409,53 @@ def test_krakens_own_word_on_what_is_over_counts(
 def test_coindesk_begins_where_a_coin_was_first_traded(exchange: Exchange, collect: Any) -> None:
     batches = collect(first_days=30, page=100)
     assert hours(batches) == list(range(24))
-    assert len(exchange.asked) == 8, "720 hours by hundreds"
+    assert len(exchange.asked) == 2, "the answer to the first says where to go on"
+
+
+@pytest.mark.parametrize("exchange", ["coindesk"], indirect=True)
+def test_a_page_may_hold_the_beginning_of_a_coin(exchange: Exchange, collect: Any) -> None:
+    batches = collect(first_days=2)
+    assert hours(batches) == list(range(24))
+    assert [asked.query["limit"] for asked in exchange.asked] == ["49", "1"]
+
+
+@pytest.mark.parametrize("exchange", ["coindesk"], indirect=True)
+def test_coindesk_sending_less_than_a_page_makes_no_hole(exchange: Exchange, collect: Any) -> None:
+    """A page ends where it was asked to, so what is left out is its beginning."""
+    exchange.first, exchange.most = FIRST - 100 * HOUR, 10
+    batches = collect()
+    assert hours(batches) == []
+    (poll,) = batches[-1].polls
+    assert (poll.state, "Set bars.page lower" in poll.detail) == ("unreadable", True)
+    assert hours(collect(page=10)) == list(range(24))
+
+
+@pytest.mark.parametrize("exchange", ["coindesk"], indirect=True)
+def test_coindesks_answers_may_be_five_minutes_old(
+    exchange: Exchange, collect: Any, fake_time: Any
+) -> None:
+    fake_time.slept[:] = [299]
+    assert hours(collect())[-1] == 22
+    fake_time.slept[:] = [300]
+    assert hours(collect())[-1] == 23
+
+
+@pytest.mark.parametrize("exchange", ["coindesk"], indirect=True)
+@pytest.mark.parametrize(
+    ("body", "status", "state"),
+    [
+        ({"Data": [], "Err": {"type": 99, "message": "Your key has no credits."}}, 200, "refused"),
+        ({"Data": [], "Err": {}}, 200, "unreadable"),
+        ({"Data": [], "Err": {"message": "earliest X bucket timestamp is 12"}}, 404, "refused"),
+    ],
+)
+def test_coindesk_always_has_a_bar_or_a_reason(
+    exchange: Exchange, collect: Any, reply: Any, body: Any, status: int, state: str
+) -> None:
+    exchange.instead = reply(json.dumps(body).encode(), status)
+    (poll,) = collect()[-1].polls
+    assert poll.state == state
+    assert body["Err"].get("message", "no page of bars").rstrip(".") in poll.detail
 
 
 @pytest.mark.parametrize("exchange", ["coindesk"], indirect=True)
