@@ -41,11 +41,11 @@ def backfill(
         DataMissing: nothing is stored yet.
     """
     tell = progress or (lambda done, total, what: None)
-    found = [gap for gap in _gaps(plan) if _source_of(gap, plan) in names]
+    found = [gap for gap in _gaps(plan) if _source_of(gap, plan, names) in names]
     stretches = list({_stretch(gap): gap for gap in found}.values())[:MOST_STRETCHES]
     results: dict[str, SourceResult] = {}
     for done, gap in enumerate(stretches):
-        name = _source_of(gap, plan)
+        name = _source_of(gap, plan, names)
         tell(done, len(stretches), f"{name}, {gap['series']} {gap['since']:%Y-%m-%d %H:%M}")
         (result,) = run_collectors(_for(plan, gap), [name])
         results[name] = joined(results[name], result) if name in results else result
@@ -59,11 +59,13 @@ def _gaps(plan: Plan) -> list[dict[str, Any]]:
         return gaps(connection, timedelta(minutes=plan.config.news.max_poll_gap_min))
 
 
-def _source_of(gap: dict[str, Any], plan: Plan) -> str:
-    """Return the collector that can fill a gap; empty: none does."""
+def _source_of(gap: dict[str, Any], plan: Plan, names: Sequence[str]) -> str:
+    """Return the collector that can fill a gap, of two the one that is named; empty: none does."""
     venue = plan.config.bars.venue.removeprefix("ccxt:")
     if gap["kind"] == "bars":
-        return "bars" if gap["origin"] == venue else ""
+        if gap["origin"] == venue and "bars" in names:
+            return "bars"
+        return "dumps" if gap["origin"] == "binance" else ""
     return SOURCE_OF.get(gap["origin"], "")
 
 

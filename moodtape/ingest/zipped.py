@@ -47,7 +47,8 @@ def only_member(body: bytes, name: str, limit: int, place: str) -> bytes:
         zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError, RuntimeError,
         struct.error,
     ) as exc:  # fmt: skip
-        raise CouldNotRead(f"{place} sent a ZIP archive that is damaged: {exc}.") from exc
+        why = clean(str(exc), 100) or "it ends early"
+        raise CouldNotRead(f"{place} sent a ZIP archive that is damaged: {why}.") from exc
     if len(unpacked) != member.file_size:
         raise CouldNotRead(f"{place} sent a ZIP archive whose file is cut short.")
     return unpacked
@@ -71,7 +72,7 @@ def _require_safe(member: zipfile.ZipInfo, name: str, limit: int, place: str) ->
         raise CouldNotRead(f"{place} sent a ZIP archive packed in a way that is not read here.")
     if member.file_size > limit:
         raise CouldNotRead(
-            f"{place} sent a file of {member.file_size / 2**20:.3g} MiB, unpacked; the most is"
+            f"{place} sent a file of {member.file_size / 2**20:,.4g} MiB, unpacked; the most is"
             f" {limit / 2**20:.3g} (dumps.file_limit_mib)."
         )
     if member.file_size > MOST_RATIO * max(member.compress_size, 1):

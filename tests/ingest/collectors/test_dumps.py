@@ -17,6 +17,7 @@ import pytest
 
 from moodtape.config import BarsSection, Config, DumpsSection, MarketSection
 from moodtape.errors import ConfigError, CouldNotRead
+from moodtape.ingest.backfill import backfill
 from moodtape.ingest.base import BarTable, Batch, Tools
 from moodtape.ingest.binance import BinanceBars, Pair
 from moodtape.ingest.dumps import Dumps, collector
@@ -422,6 +423,11 @@ def understated(name: str) -> bytes:
     return bytes(body)
 
 
+def renamed_inside(name: str) -> bytes:
+    """Return an archive whose file has another name where it lies, one that turns text around."""
+    return packed(name, "1").replace(name.encode(), "\u202e".encode() + name[3:].encode(), 1)
+
+
 def locked(name: str) -> bytes:
     body = bytearray(packed(name, "1"))
     directory = body.rfind(b"PK\x01\x02")
@@ -441,6 +447,7 @@ def locked(name: str) -> bytes:
         (bomb, "unpacks to over 100 times its size: a ZIP bomb"),
         (many, "does not hold one file"),
         (understated, "damaged: Bad CRC-32"),
+        (renamed_inside, "damaged: File name in directory"),
         (locked, "packed in a way that is not read here"),
         (lambda name: packed(name, "1", zipfile.ZIP_LZMA), "packed in a way"),
         (lambda name: packed("../" + name, "1"), "where BTCUSDT-6h-2025-01.csv is due"),
@@ -458,6 +465,7 @@ def test_an_archive_that_is_none_keeps_no_other_from_coming(
     batches = collect()
     assert ends(batches) == [("BTCUSDT 6h", "unreadable", 132)]
     assert told in batches[-1].polls[0].detail
+    assert batches[-1].polls[0].detail.isprintable()
     assert noted(batches) == ["2024-12", "2025-02-01", "2025-02-02"]
     files.put("2025-01", lines(JANUARY, FEBRUARY))
     assert len(opens(collect(batches[-1].cursor))) == 124, "it is asked for again"
@@ -603,7 +611,7 @@ def test_bars_by_both_ways_are_the_same_bars(
     section = BarsSection(base_url=loopback.url, grace_s=0)
     rest = BinanceBars([Pair("BTC", "USDT")], "6h", section, make_http(), since=first)
     assert len(next(iter(rest.collect(None, NOW))).rows) == 4
-    results = run_collectors(replace(plan, since=first), ["bars", "dumps"])
+    results = [run_collectors(replace(plan, since=first), [name])[0] for name in ("bars", "dumps")]
     counts = [(r.counts.new, r.counts.known, r.counts.corrected) for r in results]
     assert counts == [(4, 0, 0), (0, 4, 0)], "to the last bit"
 
@@ -656,6 +664,18 @@ def test_a_pair_that_failed_is_told_and_what_came_stays(
     (result,) = run_collectors(plan, ["dumps"])
     assert (result.state, result.counts.new) == ("failed", 124)
     assert len(stored(plan)) == 124
+
+
+def test_holes_are_filled_from_files_where_these_are_named(plan: Plan, files: Files) -> None:
+    run_collectors(plan, ["dumps"])
+    expected = stored(plan, "* EXCLUDE (recorded_at, run_id)")
+    with plan.warehouse.write() as connection:
+        connection.execute("DELETE FROM bar WHERE day(open_time) IN (5, 6)")
+    files.asked()
+    (result,) = backfill(plan, ["dumps"])
+    assert (result.state, result.counts.new) == ("done", 16)
+    assert files.asked() == ["2025-01?", "2025-01", "2024-12?", "2024-12"], "the newest hole first"
+    assert stored(plan, "* EXCLUDE (recorded_at, run_id)") == expected
 
 
 def test_it_keeps_the_promises_of_every_collector(
