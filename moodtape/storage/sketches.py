@@ -57,9 +57,9 @@ def sketch_version() -> str:
 
 
 def sketch_texts(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return `sketch_version`, `sketch` and `bands` of each text; lists are None for short ones.
+    """Return `sketch_version`, `sketch` and `bands` of each text; None for short ones.
 
-    sketch: four whole numbers of 64 bits. bands: 21 whole numbers of 32 bits.
+    sketch: (4,) whole numbers of 64 bits. bands: (21,) whole numbers of 32 bits.
     """
     told = [story_words(text) for text in texts]
     long = [i for i, (words, _) in enumerate(told) if len(set(words)) >= MIN_WORDS]
@@ -70,8 +70,7 @@ def sketch_texts(texts: Sequence[str]) -> list[dict[str, Any]]:
     if not long:
         return rows
     smallest = smallest_hashes([told[i][0] for i in long])
-    bits = _bits(smallest).tolist()
-    keys = _band_keys(smallest, [told[i][1] for i in long]).tolist()
+    bits, keys = _bits(smallest), _band_keys(smallest, [told[i][1] for i in long])
     for i, sketch, bands in zip(long, bits, keys, strict=True):
         rows[i] |= {"sketch": sketch, "bands": bands}
     return rows

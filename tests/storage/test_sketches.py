@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,16 +26,24 @@ WIRE = "Harbour Bank to offer bitcoin custody to its wealthy clients this year"
 THRESHOLD = 0.55
 
 
+def plain(texts: list[str]) -> list[dict[str, Any]]:
+    """Return sketches as lists, which can be compared."""
+    return [
+        {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in made.items()}
+        for made in sketch_texts(texts)
+    ]
+
+
 def similarity(one: str, other: str) -> float:
     """Return the share of equal bits, scaled; by a plain loop over the bits."""
-    first, second = (sketch_texts([text])[0]["sketch"] for text in (one, other))
+    first, second = (plain([text])[0]["sketch"] for text in (one, other))
     bits = [f"{number:064b}" for number in first], [f"{number:064b}" for number in second]
     equal = [a == b for x, y in zip(*bits, strict=True) for a, b in zip(x, y, strict=True)]
     return 2 * float(np.mean(equal)) - 1
 
 
 def shared(one: str, other: str) -> bool:
-    first, second = (sketch_texts([text])[0]["bands"] for text in (one, other))
+    first, second = (plain([text])[0]["bands"] for text in (one, other))
     return bool(set(first) & set(second))
 
 
@@ -60,17 +69,17 @@ def test_smallest_hashes_are_those_of_the_library() -> None:
 
 def test_a_text_is_sketched_the_same_in_any_company(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"{WIRE}, says desk {i} of {i * 7} desks in town" for i in range(50)]
-    alone = [sketch_texts([text])[0] for text in texts]
-    assert sketch_texts(texts) == alone
-    assert sketch_texts(texts[::-1]) == alone[::-1]
+    alone = [plain([text])[0] for text in texts]
+    assert plain(texts) == alone
+    assert plain(texts[::-1]) == alone[::-1]
     monkeypatch.setattr(sketches, "BLOCK_SHINGLES", 3)
-    assert sketch_texts(texts) == alone
+    assert plain(texts) == alone
 
 
 def test_sketches_stay_as_they_are_for_ever() -> None:
     """A change here parts old texts from new ones: raise RULE, and all are made again."""
     assert sketch_version() == "1-c0301146"
-    (made,) = sketch_texts([WIRE])
+    (made,) = plain([WIRE])
     assert made["sketch"] == [
         10502444897805147416,
         2772353719863790210,
@@ -82,7 +91,10 @@ def test_sketches_stay_as_they_are_for_ever() -> None:
 
 
 def test_they_do_not_follow_from_the_process() -> None:
-    code = f"from moodtape.storage.sketches import *; print(sketch_texts([{WIRE!r}])[0]['bands'])"
+    code = f"""
+from moodtape.storage.sketches import sketch_texts
+print(sketch_texts([{WIRE!r}])[0]["bands"].tolist())
+"""
     said = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -93,7 +105,7 @@ def test_they_do_not_follow_from_the_process() -> None:
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert said == {str(sketch_texts([WIRE])[0]["bands"])}
+    assert said == {str(plain([WIRE])[0]["bands"])}
 
 
 def test_bits_tell_the_similarity() -> None:
@@ -109,16 +121,16 @@ def test_a_wider_list_of_words_is_another_version(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sketches, "word_list", lambda: b"other words")
     sketch_version.cache_clear()
     other = sketch_version()
-    bands = set(sketch_texts([WIRE])[0]["bands"])
+    bands = set(plain([WIRE])[0]["bands"])
     monkeypatch.undo()
     sketch_version.cache_clear()
     assert other != now
-    assert not bands & set(sketch_texts([WIRE])[0]["bands"]), "they never meet"
+    assert not bands & set(plain([WIRE])[0]["bands"]), "they never meet"
 
 
 @pytest.mark.parametrize("text", ["", "Bitcoin soars", "to the moon and the moon again"])
 def test_few_words_have_no_sketch(text: str) -> None:
-    (made,) = sketch_texts([text])
+    (made,) = plain([text])
     assert (made["sketch"], made["bands"]) == (None, None)
 
 

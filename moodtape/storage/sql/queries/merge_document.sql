@@ -5,7 +5,7 @@
 -- Revisions known after $as_of are left out of the comparison.
 -- Without a $coverage_state these rows cover nothing: a collector's polls do.
 CREATE OR REPLACE TEMP TABLE welcome AS
-SELECT *
+SELECT * EXCLUDE (sketch, bands)
 FROM read_parquet($path) AS i
 WHERE
     NOT EXISTS (
@@ -48,7 +48,7 @@ QUALIFY (title, body) IS DISTINCT FROM lag((title, body)) OVER (
 
 CREATE OR REPLACE TEMP TABLE newest AS
 SELECT
-    d.*,
+    d.source, d.collection, d.document_id, d.known_at, d.title, d.body,
     min(d.known_at) OVER (PARTITION BY source, collection, document_id) AS first_known_at
 FROM document AS d
 SEMI JOIN incoming USING (source, collection, document_id)
@@ -86,8 +86,9 @@ USING (
         source, collection, document_id, known_at, published_at, date_only,
         $backfilled AS backfilled, assumed, outlet, form, author_hash, url, title, body,
         categories, content_hash, repeat_key, $now AS recorded_at, $run_id AS run_id,
-        sketch_version, sketch, bands
+        sketch_version, s.sketch, s.bands
     FROM versioned
+    JOIN (SELECT line, sketch, bands FROM read_parquet($path)) AS s USING (line)
 ) AS v
 ON
     stored.source = v.source AND stored.collection = v.collection
