@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from moodtape.clock import format_duration, parse_duration
 from moodtape.errors import DataMissing
 from moodtape.ingest.result import Progress, SourceResult, joined
 from moodtape.ingest.round import Plan
@@ -63,22 +64,35 @@ def _source_of(gap: dict[str, Any], plan: Plan, names: Sequence[str]) -> str:
     """Return the collector that can fill a gap, of two the one that is named; empty: none does."""
     venue = plan.config.bars.venue.removeprefix("ccxt:")
     if gap["kind"] == "bars":
+        length = format_duration(parse_duration(plan.config.market.interval))
+        if _quote_and_interval(gap)[1] != length:
+            return ""
         if gap["origin"] == venue and "bars" in names:
             return "bars"
         return "dumps" if gap["origin"] == "binance" else ""
     return SOURCE_OF.get(gap["origin"], "")
 
 
+def _quote_and_interval(gap: dict[str, Any]) -> tuple[str, str]:
+    """Return what a gap of bars is named after its symbol: `BTC/USDT 1h`."""
+    quote, _, interval = gap["series"].partition("/")[2].partition(" ")
+    return quote, interval
+
+
 def _stretch(gap: dict[str, Any]) -> tuple[Any, ...]:
     """Return what one question covers: all metrics of an asset come together."""
-    return gap["origin"], gap["symbol"], gap["since"], gap["until"]
+    quote = _quote_and_interval(gap)[0] if gap["kind"] == "bars" else ""
+    return gap["origin"], gap["symbol"], quote, gap["since"], gap["until"]
 
 
 def _for(plan: Plan, gap: dict[str, Any]) -> Plan:
     """Return a plan for one stretch of one asset."""
     config = plan.config
     if gap["symbol"] != MARKET_SYMBOL:
-        market = config.market.model_copy(update={"symbols": (gap["symbol"],)})
+        asked: dict[str, Any] = {"symbols": (gap["symbol"],)}
+        if gap["kind"] == "bars":
+            asked["quote"] = {gap["symbol"]: _quote_and_interval(gap)[0]}
+        market = config.market.model_copy(update=asked)
         config = config.model_copy(update={"market": market})
     # What stands at the end of its period is, for the last missing one, a step later.
     later = timedelta(days=1) if gap["origin"] in STAMPED_AT_END else timedelta()
