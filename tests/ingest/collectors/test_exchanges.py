@@ -18,10 +18,15 @@ import pytest
 
 from moodtape.config import BarsSection, Config, MarketSection
 from moodtape.errors import ConfigError, UsageError
+from moodtape.ingest.backfill import backfill
 from moodtape.ingest.base import Batch, Tools
 from moodtape.ingest.exchanges import ExchangeBars, collector
 from moodtape.ingest.raw import Beginning, RecordingDoor, ReplayingDoor, read_tape
+from moodtape.ingest.replay import replay_answers
+from moodtape.ingest.round import Plan
+from moodtape.ingest.run import run_collectors
 from moodtape.records import Bar
+from moodtape.storage.db import Warehouse
 from moodtape.testing import check_collector
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -571,6 +576,42 @@ def test_kept_answers_give_the_same_batches(
     again = make(exchange.name, http=ReplayingDoor(tape), **options)
     assert list(again.collect(None, start)) == live
     assert (len(opens(live)), len(loopback.asked)) == (24, asked)
+
+
+def test_a_run_a_hole_and_a_replay(
+    make_exchange: Any, loopback: Any, fake_time: Any, tmp_path: Path
+) -> None:
+    kraken = make_exchange("kraken")
+    section = BarsSection(
+        venue="ccxt:kraken", base_url=loopback.url, quote="USD", first_days=1, grace_s=0
+    )
+    plan = Plan(
+        Warehouse(tmp_path / "live.duckdb"), tmp_path / "staging", tmp_path,
+        Config(bars=section), timing=fake_time.timing, answers=tmp_path / "answers",
+    )  # fmt: skip
+    kraken.missing = {7, 8}
+    (first,) = run_collectors(plan, ["bars"])
+    assert (first.state, first.counts.new) == ("done", 22)
+    fake_time.sleep(3600)
+    kraken.missing, kraken.closes[23] = set(), "10.5"
+    (filled,) = backfill(plan, ["bars"])
+    assert filled.counts.new == 2
+    (second,) = run_collectors(plan, ["bars"])
+    assert (second.counts.new, second.counts.corrected, second.counts.known) == (1, 1, 2)
+    rows = "SELECT venue, quote, open_time::VARCHAR, known_at::VARCHAR, close FROM bar ORDER BY ALL"
+    with plan.warehouse.read() as connection:
+        live = connection.execute(rows).fetchall()
+    start = "2026-10-01 11:00:00+00"
+    assert [row for row in live if row[2] == start] == [
+        ("kraken", "USD", start, "2026-10-01 12:00:00+00", 11.0),
+        ("kraken", "USD", start, "2026-10-01 13:00:00+00", 10.5),
+    ]
+    plan.warehouse.path.unlink()
+    asked = len(loopback.asked)
+    replay_answers(plan, ["bars"])
+    with plan.warehouse.read() as connection:
+        assert connection.execute(rows).fetchall() == live
+    assert len(loopback.asked) == asked
 
 
 def test_ccxt_tells_time_by_the_answers(make_exchange: Any, make: Make, fake_time: Any) -> None:
