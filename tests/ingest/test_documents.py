@@ -10,6 +10,7 @@ import pytest
 
 from moodtape.config import Config
 from moodtape.errors import UnreadableFile, UsageError
+from moodtape.storage.sketches import sketch_texts
 
 
 def jsonl(*rows: dict[str, Any]) -> str:
@@ -248,6 +249,18 @@ def test_without_an_id_the_link_or_the_words_tell_texts_apart(bring: Any) -> Non
     )
     result = bring("documents", "n.csv", text)
     assert (result.counts.new, result.counts.duplicate_in_file) == (3, 1)
+
+
+def test_texts_that_could_be_repeated_are_sketched_as_they_are_scored(bring: Any) -> None:
+    title = "Harbour Bank to offer bitcoin custody to its wealthy clients"
+    post = {"title": title, "body": "So it says in the paper this morning", "source": "reddit"}
+    first = news(1, title=f"<b>{title}</b>\u202e", body="unread")
+    bring("documents", "n.jsonl", jsonl(first, news(2, **post), news(3, title="Up")))
+    stored = bring.rows("SELECT sketch_version, sketch, bands FROM document ORDER BY document_id")
+    for row, text in zip(stored, (title, f"{title} | {post['body']}"), strict=False):
+        (made,) = sketch_texts([text])
+        assert row == (made["sketch_version"], made["sketch"].tolist(), made["bands"].tolist())
+    assert stored[2] == (None, None, None)
 
 
 def test_a_file_without_texts_or_times_is_refused(bring: Any) -> None:

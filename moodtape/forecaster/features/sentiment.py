@@ -53,6 +53,12 @@ def surge(n: Floats) -> Floats:
     return np.asarray(np.log((n + 1) / (mean + 1)))
 
 
+@feature(group=SENTIMENT, inputs=["n_repost"], lookback=0, unit="log count")
+def reposts_last(n_repost: Floats) -> Floats:
+    """Log of one plus the number of texts in the last hour that told again what was told before."""
+    return np.asarray(np.log1p(n_repost))
+
+
 @feature(group=SENTIMENT, inputs=["n", "n_repost"], lookback=47, unit="share")
 def repost_share(n: Floats, n_repost: Floats) -> Floats:
     """Share of reposts among the texts of 48 hours."""

@@ -57,11 +57,13 @@ def test_decayed_tone_rate_and_spread_against_a_plain_loop(texts: Inputs, half_l
 
 def test_surge_and_reposts_against_a_plain_loop(texts: Inputs) -> None:
     surge, share = column("surge", texts), column("repost_share", texts)
+    reposts_last = column("reposts_last", texts)
     for i in (60, 170, 699):
         week = texts["n"][max(0, i - 167) : i + 1]
         assert surge[i] == pytest.approx(np.log((texts["n"][i] + 1) / (np.nanmean(week) + 1)))
         last = slice(max(0, i - 47), i + 1)
         reposts = np.nansum(texts["n_repost"][last])
+        assert np.isclose(np.exp(reposts_last[i]) - 1, texts["n_repost"][i], equal_nan=True)
         assert share[i] == pytest.approx(reposts / (reposts + np.nansum(texts["n"][last])))
 
 
