@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from moodtape import __version__
-from moodtape.commands import demo, files, ingest, model, models, show, start, study
+from moodtape.commands import demo, files, forget, ingest, model, models, show, start, study
 from moodtape.errors import MoodtapeError
 
 app = typer.Typer(
@@ -55,6 +55,7 @@ for verb in (model.score, model.train, study.evaluate, study.ablate, model.predi
     app.command()(verb)
 app.command()(study.report)
 app.command()(show.status)
+app.command()(forget.forget)
 app.add_typer(models.app, name="models")
 
 

@@ -18,6 +18,7 @@ from moodtape.storage.write import begin_run, finish_run, new_run_id
 from moodtape.study.project import ground_of, hour_rules, warehouse_of
 
 if TYPE_CHECKING:
+    from moodtape.ingest.forgetting import Forgotten
     from moodtape.ingest.importer import FileResult, ImportOptions
     from moodtape.ingest.result import SourceResult
     from moodtape.nlp.score import ScoreSummary
@@ -98,6 +99,33 @@ def undo_import(settings: Settings, run_id: str) -> dict[str, int]:
 
     with warehouse_of(settings).write() as connection:
         return undo_run(connection, run_id, utc_now())
+
+
+def forget(
+    settings: Settings,
+    ids: Sequence[str] = (),
+    authors: Sequence[str] = (),
+    urls: Sequence[str] = (),
+    sources: Sequence[Source] = (),
+    dry_run: bool = False,
+) -> Forgotten:
+    """Delete texts from the kept answers and the warehouse, and refuse them from now on.
+
+    Raises:
+        UsageError: nothing is named, or a link is none.
+        DataMissing: there is no warehouse.
+        WarehouseLocked: another process is writing.
+    """
+    from moodtape.ingest.forgetting import carry_out, look, request_of
+
+    request, warehouse, now = (
+        request_of(ids, authors, urls, sources),
+        warehouse_of(settings),
+        utc_now(),
+    )
+    if dry_run:
+        return look(warehouse, settings.answers, request)
+    return carry_out(warehouse, settings.answers, request, new_run_id(now), now)
 
 
 def score_texts(

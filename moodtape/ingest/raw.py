@@ -141,6 +141,7 @@ class ReplayingDoor:
     def __init__(self, tape: Tape) -> None:
         self._left, self._latest = iter(tape.exchanges), tape.beginning.now
         self._following = next(self._left, None)
+        self._was_withheld = False
 
     def now(self) -> datetime:
         """Return the time of the last answer."""
@@ -165,6 +166,8 @@ class ReplayingDoor:
         return self._next(question(url, None))
 
     def _next(self, asked: str) -> Answer:
+        if self._was_withheld:
+            self._pass_over_pages(asked)
         line = self._following
         if line is None or line["asked"] != asked:
             raise CouldNotRead(
@@ -174,12 +177,18 @@ class ReplayingDoor:
         self._following = next(self._left, None)
         at = datetime.fromisoformat(line["at"])
         self._latest = max(self._latest, at)
+        self._was_withheld = self._was_withheld or bool(line.get("withheld"))
         if "failure" in line:
             raise FAILURES[line["failure"]["kind"]](line["failure"]["message"])
         body = gzip.decompress(base64.b64decode(line["body"]))
         if hashlib.sha256(body).hexdigest() != line["sha256"]:
             raise CouldNotRead(f"The kept answer of {line['place']} is not what came then.")
         return Answer(line["place"], line["status"], line["headers"], body, at)
+
+    def _pass_over_pages(self, asked: str) -> None:
+        """Leave out what was asked only because of an answer that is withheld now."""
+        while self._following is not None and self._following["asked"] != asked:
+            self._following = next(self._left, None)
 
 
 def without_words(body: bytes) -> bytes:
