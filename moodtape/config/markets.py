@@ -19,9 +19,9 @@ class BarsSection(Section):
     )
     base_url: str = Field("", description="where it is asked; empty: the venue's own address")
     quote: str = Field(
-        "USDT",
-        description="quote currency where `market.quote` names none; unless it is set, Coinbase,"
-        " Kraken and CoinDesk are asked for USD",
+        "",
+        description="quote currency where `market.quote` names none; empty: USD of Coinbase,"
+        " Kraken and CoinDesk, USDT of all others",
     )
     first_days: float = Field(365, gt=0, description="days fetched by the first poll")
     overlap_bars: int = Field(3, ge=1, description="stored bars read again, for corrections")

@@ -99,7 +99,7 @@ def make(venue: Venue, tools: Tools) -> VenueBars:
         ConfigError: the venue has no bars of that length.
     """
     market, bars = tools.config.market, tools.config.bars
-    quote = bars.quote if "quote" in bars.model_fields_set else venue.quote
+    quote = bars.quote or venue.quote
     pairs = [Pair(symbol, market.quote.get(symbol, quote)) for symbol in market.symbols]
     step = parse_duration(market.interval)
     if step not in venue.intervals:

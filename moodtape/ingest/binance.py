@@ -22,7 +22,7 @@ from moodtape.ingest.http import Answer
 from moodtape.ingest.rejects import Rejected
 from moodtape.records import Bar, Poll
 
-VENUE = "binance"
+VENUE, QUOTE = "binance", "USDT"
 BASE_URL = "https://data-api.binance.vision"
 MOST_BARS = 1000
 INTERVALS = {
@@ -64,7 +64,8 @@ def wanted_series(config: Config) -> tuple[list[Pair], str]:
         ConfigError: Binance has no bars of that length.
     """
     market = config.market
-    pairs = [Pair(symbol, market.quote.get(symbol, config.bars.quote)) for symbol in market.symbols]
+    quote = config.bars.quote or QUOTE
+    pairs = [Pair(symbol, market.quote.get(symbol, quote)) for symbol in market.symbols]
     interval = format_duration(parse_duration(market.interval))
     if interval not in INTERVALS:
         raise ConfigError(

@@ -28,6 +28,7 @@ from moodtape.ingest.turn import Turn
 from moodtape.records import Bar
 
 SETTING, PREFIX = "bars.venue", "ccxt:"
+USUAL_QUOTE = "USDT"
 COLUMNS = 6
 CAUTIOUS_PAGE = 300
 """Bars of one request where ccxt does not know how many the exchange sends."""
@@ -60,7 +61,8 @@ def collector(tools: Tools) -> ExchangeBars:
     name = bars.venue.removeprefix(PREFIX)
     exchange = Exchange(name, SETTING, bars.base_url, tools.http, SPOT)
     exchange.require("fetchOHLCV", "bars")
-    pairs = [Pair(symbol, market.quote.get(symbol, bars.quote)) for symbol in market.symbols]
+    quote = bars.quote or USUAL_QUOTE
+    pairs = [Pair(symbol, market.quote.get(symbol, quote)) for symbol in market.symbols]
     interval = format_duration(parse_duration(market.interval))
     return ExchangeBars(exchange, pairs, interval, bars, tools.since, tools.until)
 
