@@ -169,6 +169,7 @@ def test_unscored_texts_of_the_span_are_counted_with_the_command(connection: Any
     for number in (1, 2, 30):
         values = ["news", "c", f"d{number}", hour(number), hour(number), False, True, True, None]
         values += ["article", None, None, f"t{number}", None, None, f"hash{number}", None, DAY, "r"]
+        values += [None, None, None]
         connection.execute(f"INSERT INTO document VALUES ({', '.join('?' * len(values))})", values)
     score = "INSERT INTO score VALUES (?, 's@1', 0, 0, 0, ?, 'r')"
     connection.execute(score, ["hash1", DAY])
