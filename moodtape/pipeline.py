@@ -20,6 +20,7 @@ from moodtape.study.project import ground_of, hour_rules, warehouse_of
 if TYPE_CHECKING:
     from moodtape.ingest.forgetting import Forgotten
     from moodtape.ingest.importer import FileResult, ImportOptions
+    from moodtape.ingest.recheck import Recheck
     from moodtape.ingest.result import SourceResult
     from moodtape.nlp.score import ScoreSummary
     from moodtape.study.ground import Question
@@ -126,6 +127,37 @@ def forget(
     if dry_run:
         return look(warehouse, settings.answers, request)
     return carry_out(warehouse, settings.answers, request, new_run_id(now), now)
+
+
+def recheck(
+    settings: Settings, sources: Sequence[Source] = (), dry_run: bool = False
+) -> list[Recheck]:
+    """Look posts of Reddit and X up again, and forget those that are gone there.
+
+    Raises:
+        DataMissing: there is no warehouse.
+        WarehouseLocked: another process is writing.
+    """
+    from moodtape.ingest.base import Tools
+    from moodtape.ingest.recheck import recheck as look_up
+    from moodtape.ingest.recheck import sources_of
+    from moodtape.ingest.run import open_door
+    from moodtape.storage.hosts import HostLimit, read_host_limits, store_host_limits
+
+    warehouse, door = warehouse_of(settings), open_door(settings.config, settings.folder)
+    tools = Tools(settings.config, door, settings.folder, ledger=warehouse, dry_run=dry_run)
+    run_id = new_run_id(door.now())
+
+    def keep(limit: HostLimit) -> None:
+        with warehouse.write() as connection:
+            store_host_limits(connection, [limit], run_id, door.now())
+
+    with warehouse.read() as connection:
+        door.limits.begin(read_host_limits(connection), keep)
+    return [
+        look_up(tools, source, warehouse, settings.answers, run_id)
+        for source in sources_of(sources)
+    ]
 
 
 def score_texts(

@@ -90,6 +90,10 @@ class RedditSection(Section):
         60, ge=0, description="minutes read again at every poll of the API, for edits"
     )
     first_items: int = Field(100, ge=1, le=1000, description="items of the API's first poll")
+    recheck_days: int = Field(
+        30, ge=1, description="posts this old are looked up again by `forget --recheck`"
+    )
+    recheck_items: int = Field(1000, ge=1, description="most posts looked up in one recheck")
 
     @field_validator("subreddits")
     @classmethod
@@ -125,6 +129,12 @@ class XSection(Section):
     max_posts: int = Field(500, ge=10, description="most posts of a query in one run")
     first_hours: float = Field(1, gt=0, le=160, description="hours fetched by the first poll")
     overlap_min: float = Field(2, ge=0, description="minutes read again at every poll")
+    recheck_days: int = Field(
+        30, ge=1, description="posts this old are looked up again by `forget --recheck`"
+    )
+    recheck_items: int = Field(
+        500, ge=1, description="most posts looked up in one recheck, each at `post_usd`"
+    )
 
     @field_validator("queries")
     @classmethod

@@ -50,7 +50,7 @@ class SubredditApi:
     def __init__(self, section: RedditSection, http: Door, credentials: Credentials) -> None:
         self.section, self.http = section, http
         self.covers = ("reddit", section.collection)
-        self._reddit = _client(section, http, credentials)
+        self._reddit = make_client(section, http, credentials)
 
     def collect(self, cursor: str | None, now: datetime) -> Iterator[Batch]:
         """Yield a batch for each subreddit's posts, and one for its comments if wanted.
@@ -116,7 +116,7 @@ class SubredditApi:
         listing = iter(ask(limit=limit, params={"limit": page}))
         overlap = timedelta(minutes=self.section.overlap_min).total_seconds()
         while True:
-            item = self._next(listing, stream)
+            item = next_item(listing, stream.name)
             if item is None:
                 return
             at = self.http.now()
@@ -125,32 +125,33 @@ class SubredditApi:
             if since is not None and written_at and written_at.timestamp() < since - overlap:
                 return
 
-    def _next(self, listing: Iterator[Any], stream: Stream) -> Mapping[str, Any] | None:
-        """Return the next item's own fields, or None at the end.
 
-        praw would ask Reddit once more for a field that an item lacks, so it is never asked.
-        """
-        from praw.exceptions import PRAWException
-        from prawcore.exceptions import OAuthException, PrawcoreException, RequestException
+def next_item(listing: Iterator[Any], name: str) -> Mapping[str, Any] | None:
+    """Return the next item's own fields, or None at the end.
 
-        try:
-            item = next(listing, None)
-            return None if item is None else dict(vars(item))
-        except RequestException as exc:
-            if isinstance(exc.original_exception, SourceFailed):
-                raise exc.original_exception from None  # the wrapping holds the credentials
-            kind = type(exc.original_exception).__name__
-            raise CouldNotAsk(f"{stream.name}: no answer ({kind}).") from None
-        except OAuthException:
-            raise Refused("Reddit does not let this app in: are its credentials right?") from None
-        except (PrawcoreException, PRAWException, ValueError, TypeError, LookupError,
-                AttributeError) as exc:  # fmt: skip
-            raise CouldNotRead(
-                f"{stream.name}: the answer is none that praw can read ({type(exc).__name__})."
-            ) from exc
+    praw would ask Reddit once more for a field that an item lacks, so it is never asked.
+    """
+    from praw.exceptions import PRAWException
+    from prawcore.exceptions import OAuthException, PrawcoreException, RequestException
+
+    try:
+        item = next(listing, None)
+        return None if item is None else dict(vars(item))
+    except RequestException as exc:
+        if isinstance(exc.original_exception, SourceFailed):
+            raise exc.original_exception from None  # the wrapping holds the credentials
+        kind = type(exc.original_exception).__name__
+        raise CouldNotAsk(f"{name}: no answer ({kind}).") from None
+    except OAuthException:
+        raise Refused("Reddit does not let this app in: are its credentials right?") from None
+    except (PrawcoreException, PRAWException, ValueError, TypeError, LookupError,
+            AttributeError) as exc:  # fmt: skip
+        raise CouldNotRead(
+            f"{name}: the answer is none that praw can read ({type(exc).__name__})."
+        ) from exc
 
 
-def _client(section: RedditSection, http: Door, credentials: Credentials) -> Any:
+def make_client(section: RedditSection, http: Door, credentials: Credentials) -> Any:
     """Return a praw client whose requests go through the door. It asks nothing yet."""
     import praw
 

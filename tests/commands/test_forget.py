@@ -191,6 +191,23 @@ def test_wrong_use(collected: Path, run: Run, wrong: tuple[str, ...]) -> None:
     assert "secretword" not in done.err
 
 
+def test_a_recheck_says_what_cannot_be_checked(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MOODTAPE_X_BEARER_TOKEN", raising=False)
+    where = ("--project", project)
+    assert run("forget", "--recheck", *where).code == 3, "there is no warehouse"
+    file = project / "texts.jsonl"
+    file.write_text('{"id": "1", "title": "Bitcoin", "published_at": "2025-06-01T00:00:00Z"}')
+    assert run("import", "documents", file, "--source", "news", "-q", *where).code == 0
+    done = run("forget", "--recheck", "--json", *where)
+    told = json.loads(done.out)
+    assert (done.code, [s["state"] for s in told["sources"]]) == (0, ["impossible"] * 2)
+    assert "feeds do not show what was deleted" in told["warnings"][0]
+    for wrong in (("--source", "news"), ("--id", "1")):
+        assert run("forget", "--recheck", *wrong, *where).code == 2
+
+
 def test_an_author_is_found_with_and_without_marks() -> None:
     plain = set(request_of((), ("ann",), ()).authors)
     for form in ("u/ann", "/u/ann", "@ann"):

@@ -157,7 +157,7 @@ def test_no_table_is_forgotten(before: Scratch) -> None:
     no_input = {
         *("migration", "meta", "run", "cursor", "quarantine", "tombstone", "trial"),
         *("forecast", "instrument", "scorer", "scored_text", "dirty_hour", "sentiment_hourly"),
-        *("suppressed", "spend", "host_limit", "repost"),
+        *("suppressed", "spend", "host_limit", "repost", "recheck"),
     }
     with before.read() as connection:
         tables = connection.sql(

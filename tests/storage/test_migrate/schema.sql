@@ -142,6 +142,11 @@ CREATE TABLE quarantine(run_id VARCHAR NOT NULL,
     payload VARCHAR,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
     PRIMARY KEY("source", place, reason, payload));
+CREATE TABLE "recheck"("source" VARCHAR,
+    document_id VARCHAR,
+    checked_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    run_id VARCHAR NOT NULL,
+    PRIMARY KEY("source", document_id));
 CREATE TABLE repost("source" VARCHAR,
     collection VARCHAR,
     document_id VARCHAR,

@@ -46,6 +46,10 @@ WHERE
     repost.source = c.source AND repost.of_collection = c.collection
     AND repost.of_document_id = c.document_id;
 
+DELETE FROM recheck
+USING condemned AS c
+WHERE recheck.source = c.source AND recheck.document_id = c.document_id;
+
 UPDATE document
 SET
     document_id = forgotten_id(c.source, c.collection, c.document_id),
