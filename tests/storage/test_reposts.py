@@ -342,7 +342,7 @@ def test_any_order_of_batches_gives_the_same_groups(rows: list[Row], data: st.Da
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(told, min_size=2, max_size=12), st.data())
 def test_any_order_of_batches_at_length(rows: list[Row], data: st.DataObject) -> None:
     check_batches(rows, data)
