@@ -5,9 +5,10 @@
 `bars` come page by page from a server on this machine through the real client, `documents`
 are made again from kept answers. The floor for each is what any program would need: read a
 CSV file with pandas and insert it into a DuckDB table that has the same columns. `unchanged` is
-a poll of twenty feeds that have nothing new. `hosts` is a poll of eighteen feeds on as many hosts
-that take half a second to answer; its rows are feeds, and its floor is one after the other. Memory
-is the peak of the process, each case in a process of its own.
+a poll of twenty feeds that have nothing new: a request each and one transaction, or it fails.
+`hosts` is a poll of eighteen feeds on as many hosts that take half a second to answer; its rows
+are feeds, and its floor is one after the other. Memory is the peak of the process before the
+floor, each case in a process of its own.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import resource
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
@@ -80,6 +82,17 @@ class Slow(Provider):
         time.sleep(0.5)
         self.send_response_only(304)
         self.end_headers()
+
+
+class Counted(Warehouse):
+    """A warehouse that counts its transactions that write."""
+
+    written: ClassVar[list[int]] = []
+
+    def write(self) -> Any:
+        """Count one."""
+        self.written.append(1)
+        return super().write()
 
 
 def page(start: int, limit: int) -> bytes:
@@ -145,7 +158,7 @@ def bars(folder: Path, rows: int) -> dict[str, Any]:
     started = time.perf_counter()
     (result,) = run_collectors(plan, ["bars"])
     seconds = time.perf_counter() - started
-    return {"rows": result.counts.new, "seconds": seconds,
+    return {"rows": result.counts.new, "seconds": seconds, "peak": peak_mib(),
             "floor": floor(plan, "FROM bar", folder)}  # fmt: skip
 
 
@@ -158,7 +171,7 @@ def documents(folder: Path, rows: int) -> dict[str, Any]:
     started = time.perf_counter()
     (result,) = replay_answers(plan, ["news"])
     seconds = time.perf_counter() - started
-    return {"rows": result.counts.new, "seconds": seconds,
+    return {"rows": result.counts.new, "seconds": seconds, "peak": peak_mib(),
             "floor": floor(plan, "FROM document", folder)}  # fmt: skip
 
 
@@ -166,10 +179,11 @@ def unchanged(folder: Path, rows: int) -> dict[str, Any]:
     """Time a poll of twenty feeds that have not changed."""
     plan = make_plan(folder, {f"desk{i}": 50 for i in range(20)}, 24)
     run_collectors(plan, ["news"])
+    plan = replace(plan, warehouse=Counted(plan.warehouse.path))
     asked, started = Provider.asked, time.perf_counter()
     (result,) = run_collectors(plan, ["news"])
     seconds = time.perf_counter() - started
-    assert (Provider.asked - asked, result.rows) == (20, 0)
+    assert (Provider.asked - asked, result.rows, len(Counted.written)) == (20, 0, 1)
     return {"rows": 0, "seconds": seconds, "floor": float("nan")}
 
 
@@ -188,12 +202,16 @@ def hosts(folder: Path, rows: int) -> dict[str, Any]:
     return {"rows": len(feeds), "seconds": min(seconds.values()), "floor": seconds[1]}
 
 
+def peak_mib() -> float:
+    """Return the peak of memory so far, before the floor has read all rows at once."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def measured(case: Callable[[Path, int], dict[str, Any]], rows: int, told: Any) -> None:
     """Run one case and tell its figures and the peak of memory."""
     with TemporaryDirectory() as folder:
         found = case(Path(folder), rows)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told.put({"case": case.__name__, **found, "peak": peak})
+    told.put({"case": case.__name__, "peak": peak_mib(), **found})
 
 
 def main() -> None:

@@ -78,4 +78,6 @@ def _again(plan: Plan, tape: Tape, moves_cursor: bool) -> SourceResult:
     turn = Round(
         then, begin.collector, collector, door, begin.run_id, again=True, moves_cursor=moves_cursor
     )
-    return turn.run(begin.cursor, begin.now)
+    result = turn.run(begin.cursor, begin.now)
+    turn.close()
+    return result

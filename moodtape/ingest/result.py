@@ -57,6 +57,11 @@ class Board:
             self._left.remove(name)
             self._show()
 
+    def is_last(self, name: str) -> bool:
+        """Say whether every other source is in."""
+        with self._lock:
+            return self._left == [name]
+
     def rows(self, name: str, rows: int) -> None:
         """Show that a source has sent so many rows by now."""
         with self._lock:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moodtape.config import Config
 from moodtape.errors import MoodtapeError, WarehouseLocked
@@ -17,10 +18,13 @@ from moodtape.ingest.symbols import load_aliases
 from moodtape.ingest.text import TEXT_VERSION
 from moodtape.plugins import COLLECTORS, find, owner
 from moodtape.records import ImportCounts, Poll
-from moodtape.storage.collected import cover_polls, store_batch
+from moodtape.storage.collected import cover_polls, store_batch, store_polls
 from moodtape.storage.db import Warehouse
 from moodtape.storage.staging import staging
 from moodtape.storage.write import Merge
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,13 @@ class Plan:
 
 
 class Round:
-    """One collector's turn."""
+    """One collector's turn.
+
+    A batch that says no more than that nothing came is held back, so that a round of sources
+    that have not changed writes once, at its end: see `close` and `store_rest`.
+
+    enter: called before rows are stored, to enter the run in the ledger.
+    """
 
     def __init__(
         self,
@@ -54,15 +64,23 @@ class Round:
         told: Callable[[int], None] = lambda rows: None,
         again: bool = False,
         moves_cursor: bool = True,
+        enter: Callable[[], None] = lambda: None,
     ) -> None:
         self.plan, self.name, self.collector, self.door = plan, name, collector, door
         self.run_id, self.told = run_id, told
-        self.again, self.moves_cursor = again, moves_cursor
+        self.again, self.moves_cursor, self.enter = again, moves_cursor, enter
+        self.cursor: str | None = None
+        self.held: tuple[Poll, ...] = ()
+        self.covered: tuple[str, str] | None = None
         self.rows, self.counts = 0, ImportCounts()
         self.polls: dict[str, Poll] = {}
 
     def run(self, cursor: str | None, now: datetime) -> SourceResult:
-        """Collect to the end, or until something stops it; what was stored until then stays."""
+        """Collect to the end, or until something stops it; what was stored until then stays.
+
+        Polls that were held back and what the round covers are left for `close`.
+        """
+        self.cursor = cursor
         try:
             batches = self.collector.collect(cursor, now)
             try:
@@ -71,7 +89,8 @@ class Round:
             finally:
                 # A generator that is not read to its end would go on asking ahead.
                 getattr(batches, "close", lambda: None)()
-            self._cover()
+            if not self.plan.dry_run:
+                self.covered = getattr(self.collector, "covers", None)
         except WarehouseLocked:
             raise
         except MoodtapeError as exc:
@@ -88,19 +107,40 @@ class Round:
         for poll in batch.polls:
             self.polls[poll.stream] = poll
         if not self.plan.dry_run:
-            merge = Merge(self.run_id, self.door.now(), self.again)
-            self.counts += keep_batch(self.plan, self.name, batch, merge, self.moves_cursor)
+            self._keep(batch)
         self.rows += len(batch.rows)
         self.told(self.rows)
 
-    def _cover(self) -> None:
-        covers = getattr(self.collector, "covers", None)
-        if covers is None or self.plan.dry_run:
+    def _keep(self, batch: Batch) -> None:
+        polls = (*self.held, *batch.polls)
+        if not len(batch.rows) and not batch.rejected and batch.cursor == self.cursor:
+            self.held = polls
             return
-        source, collection = covers
-        gap = timedelta(minutes=self.plan.config.news.max_poll_gap_min)
-        with self.plan.warehouse.write() as connection:
-            merge = Merge(self.run_id, self.door.now(), self.again)
+        self.enter()
+        merge = Merge(self.run_id, self.door.now(), self.again)
+        whole = replace(batch, polls=polls)
+        self.counts += keep_batch(self.plan, self.name, whole, merge, self.moves_cursor)
+        self.cursor, self.held = batch.cursor, ()
+
+    @property
+    def has_rest(self) -> bool:
+        """Say whether something is left to be stored after the last batch."""
+        return bool(self.held) or self.covered is not None
+
+    def close(self) -> None:
+        """Store what is left in a transaction of its own."""
+        if self.has_rest:
+            self.enter()
+            with self.plan.warehouse.write() as connection:
+                self.store_rest(connection)
+
+    def store_rest(self, connection: Connection) -> None:
+        """Store the polls that were held back and what a whole round covers."""
+        merge = Merge(self.run_id, self.door.now(), self.again)
+        store_polls(connection, self.name, self.held, merge)
+        if self.covered is not None:
+            source, collection = self.covered
+            gap = timedelta(minutes=self.plan.config.news.max_poll_gap_min)
             cover_polls(connection, self.name, source, collection, gap, merge)
 
     def _result(self, state: State, error: str, cause: Exception | None) -> SourceResult:

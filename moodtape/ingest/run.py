@@ -5,18 +5,20 @@
              batch, each stored with its polls and cursor, or not at all
 3. cover     a round of polls that came to its end says which hours had no text
 4. tell      what came of each source, and why something did not
+
+A run in which nothing has changed writes once: at its end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from moodtape.config import WITH_BASE_URL, Config
 from moodtape.errors import PlugInBroken, UsageError
 from moodtape.ingest.base import Collector, Door, Tools
+from moodtape.ingest.entry import RunEntry
 from moodtape.ingest.http import Http, Timing
 from moodtape.ingest.raw import Beginning, RecordingDoor, forget_old_tapes, tape_of
 from moodtape.ingest.result import Board, Progress, SourceResult
@@ -26,7 +28,7 @@ from moodtape.ingest.together import in_order
 from moodtape.plugins import COLLECTORS, find, load, owner
 from moodtape.storage.collected import read_cursor
 from moodtape.storage.hosts import HostLimit, read_host_limits, store_host_limits
-from moodtape.storage.write import begin_run, finish_run, new_run_id
+from moodtape.storage.write import new_run_id
 
 
 def run_collectors(
@@ -44,11 +46,14 @@ def run_collectors(
     run_id = new_run_id(now)
     doors = [RecordingDoor(http, tape_of(plan, run_id, name)) for name in names]
     made = [make_collector(name, plan, door) for name, door in zip(names, doors, strict=True)]
-    cursors, hosts = _begin(plan, names, run_id, now)
-    http.limits.begin(hosts, partial(_keep_host, plan, run_id, http))
+    arguments = {"sources": names, "since": plan.since, "until": plan.until}
+    entry = RunEntry(plan.warehouse, run_id, arguments, now)
+    cursors, hosts = _begin(plan, names, entry)
+    http.limits.begin(hosts, partial(_keep_host, plan, run_id, http, entry))
     board = Board(names, progress)
+    left: list[Round] = []
     turns = [
-        partial(_turn, plan, run_id, name, collector, door, cursors[name], board)
+        partial(_turn, plan, run_id, name, collector, door, cursors[name], board, entry, left)
         for name, collector, door in zip(names, made, doors, strict=True)
     ]
     try:
@@ -60,8 +65,10 @@ def run_collectors(
         with plan.warehouse.write() as connection:
             status = "done" if all(r.state == "done" for r in results) else "failed"
             counts = {r.source: {"state": r.state, **r.counts.as_dict()} for r in results}
+            for turn in left:
+                turn.store_rest(connection)
             store_host_limits(connection, http.limits.improved(), run_id, http.now())
-            finish_run(connection, run_id, status, counts, http.now())
+            entry.finish(connection, status, counts, http.now())
         forget_old_tapes(plan, now)
     return results
 
@@ -74,21 +81,30 @@ def _turn(
     door: RecordingDoor,
     cursor: str | None,
     board: Board,
+    entry: RunEntry,
+    left: list[Round],
 ) -> SourceResult:
-    """Let one collector go on from where it stood."""
+    """Let one collector go on from where it stood; the last one leaves its end to the run's."""
     with board.turn_of(name):
         if isinstance(collector, PlugInBroken):
             return SourceResult(name, "failed", error=str(collector), cause=collector)
         start = door.now()
         door.begin(Beginning(run_id, name, cursor, start, plan.since, plan.until))
         told = partial(board.rows, name)
-        return Round(plan, name, collector, door, run_id, told).run(cursor, start)
+        turn = Round(plan, name, collector, door, run_id, told, enter=entry.enter)
+        result = turn.run(cursor, start)
+        if board.is_last(name):
+            left.append(turn)
+        else:
+            turn.close()
+        return result
 
 
-def _keep_host(plan: Plan, run_id: str, http: Http, limit: HostLimit) -> None:
+def _keep_host(plan: Plan, run_id: str, http: Http, entry: RunEntry, limit: HostLimit) -> None:
     """Store at once how a host stands that fails or wants to be left alone."""
     if plan.dry_run:
         return
+    entry.enter()
     with plan.warehouse.write() as connection:
         store_host_limits(connection, [limit], run_id, http.now())
 
@@ -135,17 +151,13 @@ def make_collector(name: str, plan: Plan, http: Door) -> Collector | PlugInBroke
 
 
 def _begin(
-    plan: Plan, names: Sequence[str], run_id: str, now: datetime
+    plan: Plan, names: Sequence[str], entry: RunEntry
 ) -> tuple[dict[str, str | None], dict[str, HostLimit]]:
-    """Enter the run, and return where each collector stands and how each host does."""
-    if plan.dry_run:
-        if not plan.warehouse.path.exists():
+    """Return where each collector stands and how each host does; make a warehouse first."""
+    if not plan.warehouse.path.exists():
+        if plan.dry_run:
             return dict.fromkeys(names), {}
-        with plan.warehouse.read() as connection:
-            cursors = {name: read_cursor(connection, name) for name in names}
-            return cursors, read_host_limits(connection)
-    arguments = {"sources": names, "since": plan.since, "until": plan.until}
-    with plan.warehouse.write() as connection:
-        begin_run(connection, run_id, "ingest", arguments, now)
+        entry.enter()
+    with plan.warehouse.read() as connection:
         cursors = {name: read_cursor(connection, name) for name in names}
         return cursors, read_host_limits(connection)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -100,6 +100,32 @@ def test_a_second_run_changes_nothing(desk: Desk) -> None:
         ALL, 0
     )
     assert desk.content() == before
+
+
+class Counted(Warehouse):
+    """A warehouse that counts its transactions that write."""
+
+    written: ClassVar[list[int]] = []
+
+    def write(self) -> Any:
+        self.written.append(1)
+        return super().write()
+
+
+def test_feeds_that_have_not_changed_cost_one_transaction(desk: Desk) -> None:
+    desk.ingest("news")
+    counted = Counted(desk.warehouse.path, lock_wait_s=5)
+    desk.fake_time.sleep(600)
+    before = desk.content()
+    Counted.written.clear()
+    assert desk.ingest("news", warehouse=counted)["news"].state == "done"
+    assert len(Counted.written) == 1
+    assert desk.content() == before
+    assert desk.rows("SELECT stream, state, count(*) FROM poll GROUP BY ALL ORDER BY ALL") == [
+        ("one", "empty", 1), ("one", "ok", 1), ("two", "empty", 1), ("two", "ok", 1)
+    ]  # fmt: skip
+    assert desk.rows("SELECT state FROM coverage") == [("crawled",)]
+    assert desk.rows("SELECT status FROM run ORDER BY started_at") == [("done",), ("done",)]
 
 
 def test_an_hour_later_only_what_is_new_comes(desk: Desk) -> None:
