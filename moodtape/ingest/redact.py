@@ -41,10 +41,10 @@ def redact_answers(folder: Path, traces: Traces, dry_run: bool = False) -> int:
     folder: of all runs' answers; it need not exist.
     dry_run: only count.
     """
-    return sum(_redact_tape(path, traces, dry_run) for path in sorted(folder.glob("*/*.jsonl")))
+    return sum(redact_tape(path, traces, dry_run) for path in sorted(folder.glob("*/*.jsonl")))
 
 
-def _redact_tape(path: Path, traces: Traces, dry_run: bool) -> int:
+def redact_tape(path: Path, traces: Traces, dry_run: bool = False) -> int:
     """Write one tape again without the texts; a tape that grew meanwhile is read once more."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -62,6 +62,9 @@ def run_collectors(
         http.halt.stop()
         raise
     if not plan.dry_run:
+        from moodtape.ingest.shown import cut_forgotten  # it makes collectors, as this does
+
+        cut_forgotten(plan, run_id)
         with plan.warehouse.write() as connection:
             status = "done" if all(r.state == "done" for r in results) else "failed"
             counts = {r.source: {"state": r.state, **r.counts.as_dict()} for r in results}

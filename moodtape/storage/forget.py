@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,18 +70,54 @@ def find_texts(connection: Connection, request: Request) -> Found:
     texts, strings = connection.execute(
         "SELECT (SELECT count(*) FROM condemned), (SELECT count(*) FROM orphan)"
     ).fetchall()[0]
-    told = request.traces
-    traces = Traces(
-        told.identities | {i for row in rows for i in _identities(row[0])},
-        told.links | {link_trace(row[1]) for row in rows if row[1]},
-        told.texts | {text for row in rows for text in row[2:] if text},
-        told.authors,
-    )
+    traces = traces_of(rows, request.traces)
     refused = connection.execute(
         "SELECT rowid, place, payload FROM quarantine WHERE place <> 'forgotten' ORDER BY rowid"
     ).fetchall()
     held = tuple(row[0] for row in refused if traces.are_in(f'"{row[1]}" {row[2]}'))
     return Found(texts, len(rows), strings, held, traces, _known_before(connection, request))
+
+
+def traces_of(rows: Iterable[Sequence[str | None]], told: Traces = NO_TRACES) -> Traces:
+    """Return what gives some texts away, given as document_id, url, title and body."""
+    rows = list(rows)
+    return Traces(
+        told.identities | {i for row in rows for i in _identities(row[0] or "")},
+        told.links | {link_trace(row[1]) for row in rows if row[1]},
+        told.texts | {text for row in rows for text in row[2:] if text},
+        told.authors,
+    )
+
+
+@dataclass(frozen=True)
+class KeptAway:
+    """What does not come in again, as hashes: see the tables `tombstone` and `suppressed`."""
+
+    identities: frozenset[str]
+    keys: frozenset[tuple[str, str]]
+
+    def __bool__(self) -> bool:
+        return bool(self.identities or self.keys)
+
+    def holds(
+        self, source: str, collection: str, document_id: str, links: Iterable[str], author: str
+    ) -> bool:
+        """Say whether a text was forgotten: it, its link, or all of its author's (a hash)."""
+        identity = _hashed("\x1f".join((source, collection, document_id)))
+        return f"forgotten:{identity}" in self.identities or any(
+            (source, _hashed(key)) in self.keys for key in (*links, author) if key
+        )
+
+
+def kept_away(connection: Connection) -> KeptAway:
+    """Return the hashes of all that was forgotten."""
+    identities = connection.execute("SELECT document_id FROM tombstone").fetchall()
+    keys = connection.execute("SELECT source, key_hash FROM suppressed").fetchall()
+    return KeptAway(frozenset(i for (i,) in identities), frozenset(keys))
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def link_trace(url: str) -> str:

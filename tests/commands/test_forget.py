@@ -104,6 +104,18 @@ ZIPPED = base64.b64encode(gzip.compress(b"")).decode()
 NAMED = [("--url", LINK.replace("http:", "https:")), ("--author", AUTHOR)]
 
 
+@pytest.mark.parametrize("named", [*NAMED, ("--id", f"one:{LINK}")])
+def test_a_feed_that_still_shows_it_brings_it_into_no_kept_answer(
+    collected: Path, run: Run, named: tuple[str, str]
+) -> None:
+    assert run("forget", *named, "--project", collected).code == 0
+    assert run("ingest", "news", "--project", collected, "-q").code == 0
+    kept = everything(collected)
+    assert "canary" not in kept
+    assert OTHER.lower() in kept, "more was taken out than had to be"
+    assert run("ingest", "--replay", "news", "--project", collected, "-q").code == 0
+
+
 @pytest.mark.parametrize("named", NAMED)
 def test_a_text_is_gone_everywhere_and_stays_gone(
     collected: Path, run: Run, named: tuple[str, str]

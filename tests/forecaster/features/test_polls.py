@@ -18,7 +18,9 @@ def test_shares_of_the_hour() -> None:
     polls = pd.DataFrame(
         {
             "source": "news",
-            "hour": pd.to_datetime(["2026-01-01T01", "2026-01-01T03", "2026-01-02"], utc=True, format="ISO8601"),
+            "hour": pd.to_datetime(
+                ["2026-01-01 01:00", "2026-01-01 03:00", "2026-01-02 00:00"], utc=True
+            ),
             "n_polls": [4, 1, 9], "n_down": [1, 0, 9], "n_refused": [2, 0, 0],
             "n_unreadable": [0, 0, 0], "n_capped": [0, 1, 0],
         }
