@@ -16,6 +16,8 @@ from typing import TypeVar
 T = TypeVar("T")
 Job = Callable[[], T]
 LONGEST_STOP_S = 30.0
+LOOK_UP_S = 0.2
+"""A wait without an end may sleep through a Ctrl-C that comes just before it begins."""
 
 
 class Stopped(BaseException):
@@ -146,8 +148,17 @@ def _sorted(
     for awaited in range(count):
         while awaited not in ready:
             with halt.waiting():
-                place, result, failure = came.get()
+                place, result, failure = _next(came)
             if failure is not None:
                 raise failure
             ready[place] = result  # type: ignore[assignment]
         yield ready.pop(awaited)
+
+
+def _next(came: SimpleQueue[T]) -> T:
+    """Return what comes next, and look up now and then whether the run was interrupted."""
+    while True:
+        try:
+            return came.get(timeout=LOOK_UP_S)
+        except Empty:
+            continue
