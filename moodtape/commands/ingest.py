@@ -28,7 +28,10 @@ COUNTS = ("new", "known", "corrected", "quarantined")
 
 Sources = Annotated[
     list[str] | None,
-    typer.Argument(help="news, bars, onchain, indices or a plug-in's; all of the config if none."),
+    typer.Argument(
+        help="news, bars, onchain, indices, reddit, x, dumps, funding, coingecko, blockchain,"
+        " mempool or a plug-in's; those of the config if none."
+    ),
 ]
 BaseUrls = Annotated[
     list[str] | None,
