@@ -344,9 +344,12 @@ def test_ctrl_c_stops_a_run_that_waits_for_two_hosts(providers: Any, make_loopba
         *(sys.executable, "-m", "moodtape", "ingest", "onchain", "indices"),
         *("--base-url", f"indices={other.url}", "--project", str(providers.folder)),
     ]
+    # A shell starts jobs in the background deaf to Ctrl-C, and their children would be, too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy()
     )
+    signal.signal(signal.SIGINT, before)
     try:
         both_are_asked.wait(PATIENCE_S)
         process.send_signal(signal.SIGINT)
