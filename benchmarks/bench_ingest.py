@@ -74,6 +74,13 @@ class Provider(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """A server that says nothing of clients that are killed."""
+
+    def handle_error(self, *args: Any) -> None:
+        """Say nothing."""
+
+
 class Slow(Provider):
     """Takes half a second to say that nothing has changed."""
 
@@ -122,7 +129,7 @@ def feed(name: str, count: int) -> bytes:
 def make_plan(folder: Path, feeds: dict[str, int], rows: int) -> Plan:
     """Return a project in `folder` whose sources are a server in a thread."""
     Provider.feeds = {f"/{name}": feed(name, count) for name, count in feeds.items()}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    server = Server(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_address[1]}"
     tables = [f'[{name}]\nurl = "{base}/{name}"\nabout = "x"\n' for name in feeds]
