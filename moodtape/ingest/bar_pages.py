@@ -14,14 +14,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from moodtape.clock import EPOCH, floor_to, format_duration, iso, parse_duration
+from moodtape.clock import EPOCH, format_duration, iso, parse_duration
 from moodtape.config import BarsSection
-from moodtape.errors import ConfigError, CouldNotRead, SourceFailed
-from moodtape.ingest.base import Batch, Door, Tools, failed_poll
+from moodtape.errors import ConfigError, CouldNotRead
+from moodtape.ingest.bar_series import BarSeries, Pair
+from moodtape.ingest.base import Batch, Door, Tools
 from moodtape.ingest.http import Answer
 from moodtape.ingest.rejects import Rejected
 from moodtape.ingest.turn import Turn
@@ -29,13 +30,6 @@ from moodtape.records import Bar, Span
 
 _OFF = timedelta(days=1)
 """A clock is not further off."""
-
-
-class Pair(NamedTuple):
-    """One series of bars."""
-
-    symbol: str
-    quote: str
 
 
 class Row(NamedTuple):
@@ -111,8 +105,8 @@ def make(venue: Venue, tools: Tools) -> VenueBars:
 
 
 @dataclass
-class VenueBars:
-    """Collects the bars of some pairs; a pair that fails does not keep the others from it."""
+class VenueBars(BarSeries[Pair]):
+    """Collects the bars of some pairs from any venue of this kind."""
 
     venue: Venue
     pairs: Sequence[Pair]
@@ -121,25 +115,19 @@ class VenueBars:
     http: Door
     since: datetime | None = None
     until: datetime | None = None
-    name: str = field(default="bars", init=False)
 
-    def collect(self, cursor: str | None, now: datetime) -> Iterator[Batch]:
-        """Yield a batch for each page."""
-        newest: dict[str, str] = json.loads(cursor or "{}")
-        for pair in self.pairs:
-            stream = f"{self.venue.name} {pair.symbol}/{pair.quote} {format_duration(self.step)}"
-            try:
-                yield from self._pages(pair, stream, newest, now)
-            except SourceFailed as failure:
-                poll = failed_poll(stream, failure, self.http.now())
-                yield Batch((), json.dumps(newest), (poll,))
+    def _stream(self, pair: Pair) -> str:
+        return f"{self.venue.name} {pair.symbol}/{pair.quote} {format_duration(self.step)}"
+
+    def _now(self) -> datetime:
+        return self.http.now()
 
     def _pages(
         self, pair: Pair, stream: str, newest: dict[str, str], now: datetime
     ) -> Iterator[Batch]:
         """Yield the bars of one pair, oldest first, and move its place in the cursor."""
         stored = datetime.fromisoformat(newest[stream]) if stream in newest else None
-        start = floor_to(self.since or self._begin(stored, now), self.step)
+        start = self._grid(self.since or self._begin(stored, now))
         joins = stored is None or start <= stored + self.step
         turn = Turn(stream, stored, self.step, self.since is not None)
         page_bars = min(self.bars.page, self.venue.most_bars)
@@ -169,17 +157,11 @@ class VenueBars:
             if not goes_on:
                 return
 
-    def _begin(self, stored: datetime | None, now: datetime) -> datetime:
-        """Return where to go on: a few bars back, since a venue corrects its last bars."""
-        if stored is None:
-            return now - timedelta(days=self.bars.first_days)
-        return stored - (self.bars.overlap_bars - 1) * self.step
-
     def _following(self, page: Page, start: datetime, page_bars: int) -> datetime:
         """Return where the next page begins: after the last row, and after what was asked for."""
         ends = [row.opened + self.step for row in page.rows[-1:]]
         ends += [start if page.over else start + page_bars * self.step]
-        ends += [floor_to(page.begins, self.step)] if page.begins else []
+        ends += [self._grid(page.begins)] if page.begins else []
         return max(ends)
 
     def _over(self, server_time: datetime, shown: datetime | None) -> datetime:
@@ -196,7 +178,7 @@ class VenueBars:
         """
         earliest, latest = start, server_time + self.step + _OFF
         for row in page.rows:
-            on_grid = floor_to(row.opened, self.step) == row.opened
+            on_grid = self._grid(row.opened) == row.opened
             if not on_grid or not earliest <= row.opened <= latest:
                 place = page.answer.place if page.answer else self.venue.name
                 raise CouldNotRead(

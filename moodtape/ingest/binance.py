@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from moodtape.clock import EPOCH, floor_to, format_duration, iso, parse_duration
+from moodtape.clock import EPOCH, format_duration, iso, parse_duration
 from moodtape.config import BarsSection, Config
-from moodtape.errors import ConfigError, CouldNotRead, SourceFailed
-from moodtape.ingest.base import Batch, Door, Tools, failed_poll
+from moodtape.errors import ConfigError, CouldNotRead
+from moodtape.ingest import bar_series
+from moodtape.ingest.bar_series import BarSeries
+from moodtape.ingest.base import Batch, Door, Tools
 from moodtape.ingest.http import Answer
 from moodtape.ingest.rejects import Rejected
 from moodtape.records import Bar, Poll
@@ -35,15 +36,10 @@ INTERVALS = {
 """Our length of a bar, and theirs."""
 
 COLUMNS = 12
-_MONDAY = timedelta(days=4)
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(bar_series.Pair):
     """One series of bars."""
-
-    symbol: str
-    quote: str
 
     @property
     def code(self) -> str:
@@ -74,10 +70,8 @@ def wanted_series(config: Config) -> tuple[list[Pair], str]:
     return pairs, interval
 
 
-class BinanceBars:
-    """Collects bars page by page; the cursor is the open of the newest stored bar of each pair."""
-
-    name = "bars"
+class BinanceBars(BarSeries[Pair]):
+    """Collects bars page by page."""
 
     def __init__(
         self,
@@ -94,16 +88,11 @@ class BinanceBars:
         self.since, self.until = since, until
         self.step = parse_duration(interval)
 
-    def collect(self, cursor: str | None, now: datetime) -> Iterator[Batch]:
-        """Yield a batch for each page; a pair that fails does not keep the others from it."""
-        newest: dict[str, str] = json.loads(cursor or "{}")
-        for pair in self.pairs:
-            stream = f"{pair.code} {self.interval}"
-            try:
-                yield from self._pages(pair, stream, newest, now)
-            except SourceFailed as failure:
-                poll = failed_poll(stream, failure, self.http.now())
-                yield Batch((), json.dumps(newest), (poll,))
+    def _stream(self, pair: Pair) -> str:
+        return f"{pair.code} {self.interval}"
+
+    def _now(self) -> datetime:
+        return self.http.now()
 
     def _pages(
         self, pair: Pair, stream: str, newest: dict[str, str], now: datetime
@@ -136,17 +125,6 @@ class BinanceBars:
             if len(opens) < self.page or opens[-1] + self.step >= end:
                 return
             start = opens[-1] + self.step
-
-    def _begin(self, stored: datetime | None, now: datetime) -> datetime:
-        """Return where to go on: a few bars back, since a venue corrects its last bars."""
-        if stored is None:
-            return now - timedelta(days=self.bars.first_days)
-        return stored - (self.bars.overlap_bars - 1) * self.step
-
-    def _grid(self, instant: datetime) -> datetime:
-        """Return the open of the bar at an instant; weeks open on Mondays."""
-        shift = _MONDAY if self.step % timedelta(days=7) == timedelta(0) else timedelta(0)
-        return floor_to(instant - shift, self.step) + shift
 
     def _read(
         self, pair: Pair, answer: Answer, start: datetime

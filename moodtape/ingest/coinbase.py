@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from moodtape.errors import CouldNotRead
-from moodtape.ingest.bar_pages import Page, Pair, Row, VenueBars, instant_of, make
+from moodtape.ingest.bar_pages import Page, Row, VenueBars, instant_of, make
+from moodtape.ingest.bar_series import Pair
 from moodtape.ingest.base import Door, Tools
 from moodtape.records import Span
 

@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from moodtape.errors import CouldNotRead, NotThere, Refused
-from moodtape.ingest.bar_pages import Page, Pair, Row, VenueBars, instant_of, make, seconds_of
+from moodtape.ingest.bar_pages import Page, Row, VenueBars, instant_of, make, seconds_of
+from moodtape.ingest.bar_series import Pair
 from moodtape.ingest.base import Door, Tools
 from moodtape.ingest.credentials import find_secret
 from moodtape.ingest.http import Answer

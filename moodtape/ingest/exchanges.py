@@ -18,10 +18,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from moodtape.clock import EPOCH, floor_to, format_duration, iso, parse_duration
+from moodtape.clock import EPOCH, format_duration, iso, parse_duration
 from moodtape.config import BarsSection
-from moodtape.errors import ConfigError, CouldNotRead, SourceFailed
-from moodtape.ingest.base import Batch, Tools, failed_poll
+from moodtape.errors import ConfigError, CouldNotRead
+from moodtape.ingest import bar_series
+from moodtape.ingest.bar_series import BarSeries
+from moodtape.ingest.base import Batch, Tools
 from moodtape.ingest.ccxt_client import SPOT, Exchange
 from moodtape.ingest.rejects import Rejected
 from moodtape.ingest.turn import Turn
@@ -33,16 +35,12 @@ COLUMNS = 6
 CAUTIOUS_PAGE = 300
 """Bars of one request where ccxt does not know how many the exchange sends."""
 
-_MONDAY = timedelta(days=4)
 _OFF = timedelta(days=1)
 """A clock is not further off."""
 
 
-class Pair(NamedTuple):
+class Pair(bar_series.Pair):
     """One series of bars."""
-
-    symbol: str
-    quote: str
 
     @property
     def code(self) -> str:
@@ -67,10 +65,8 @@ def collector(tools: Tools) -> ExchangeBars:
     return ExchangeBars(exchange, pairs, interval, bars, tools.since, tools.until)
 
 
-class ExchangeBars:
-    """Collects bars page by page; the cursor is the open of the newest stored bar of each pair."""
-
-    name = "bars"
+class ExchangeBars(BarSeries[Pair]):
+    """Collects bars page by page."""
 
     def __init__(
         self,
@@ -88,17 +84,16 @@ class ExchangeBars:
         self.page = min(bars.page, _most_bars(exchange))
 
     def collect(self, cursor: str | None, now: datetime) -> Iterator[Batch]:
-        """Yield a batch for each page; a pair that fails does not keep the others from it."""
-        newest: dict[str, str] = json.loads(cursor or "{}")
+        """Yield a batch for each page, after the exchange's client has been told the time."""
         self.exchange.begin(now)
-        for pair in self.pairs:
-            # The exchange is part of the name: another one begins anew.
-            stream = f"{self.exchange.name} {pair.code} {self.interval}"
-            try:
-                yield from self._pages(pair, stream, newest, now)
-            except SourceFailed as failure:
-                poll = failed_poll(stream, failure, self.exchange.now())
-                yield Batch((), json.dumps(newest), (poll,))
+        yield from super().collect(cursor, now)
+
+    def _stream(self, pair: Pair) -> str:
+        # The exchange is part of the name: another one begins anew.
+        return f"{self.exchange.name} {pair.code} {self.interval}"
+
+    def _now(self) -> datetime:
+        return self.exchange.now()
 
     def _pages(
         self, pair: Pair, stream: str, newest: dict[str, str], now: datetime
@@ -124,17 +119,6 @@ class ExchangeBars:
                 yield Batch(page.bars, json.dumps(newest), (poll,), page.rejected)
             if not goes_on:
                 return
-
-    def _begin(self, stored: datetime | None, now: datetime) -> datetime:
-        """Return where to go on: a few bars back, since a venue corrects its last bars."""
-        if stored is None:
-            return now - timedelta(days=self.bars.first_days)
-        return stored - (self.bars.overlap_bars - 1) * self.step
-
-    def _grid(self, instant: datetime) -> datetime:
-        """Return the open of the bar at an instant; weeks open on Mondays."""
-        shift = _MONDAY if self.step % timedelta(days=7) == timedelta(0) else timedelta(0)
-        return floor_to(instant - shift, self.step) + shift
 
     def _over(self) -> datetime:
         """Return until when bars are over, by the exchange's clock."""

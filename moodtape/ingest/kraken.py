@@ -14,7 +14,8 @@ from typing import Any
 
 from moodtape.clock import iso
 from moodtape.errors import CouldNotRead, Refused
-from moodtape.ingest.bar_pages import Page, Pair, Row, VenueBars, instant_of, make, seconds_of
+from moodtape.ingest.bar_pages import Page, Row, VenueBars, instant_of, make, seconds_of
+from moodtape.ingest.bar_series import Pair
 from moodtape.ingest.base import Door, Tools
 from moodtape.ingest.http import Answer
 from moodtape.ingest.text import clean
