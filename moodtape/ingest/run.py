@@ -64,7 +64,7 @@ def run_collectors(
     if not plan.dry_run:
         from moodtape.ingest.shown import cut_forgotten  # it makes collectors, as this does
 
-        cut_forgotten(plan, run_id)
+        cut_forgotten(plan)
         with plan.warehouse.write() as connection:
             status = "done" if all(r.state == "done" for r in results) else "failed"
             counts = {r.source: {"state": r.state, **r.counts.as_dict()} for r in results}

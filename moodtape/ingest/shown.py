@@ -23,18 +23,25 @@ from moodtape.storage.forget import KeptAway, kept_away, traces_of
 from moodtape.storage.traces import Traces
 
 
-def cut_forgotten(plan: Plan, run_id: str) -> int:
-    """Take refused texts out of the answers of one run; return how many answers held some."""
-    if plan.answers is None or not (plan.answers / run_id).is_dir():
+def cut_forgotten(plan: Plan) -> int:
+    """Take refused texts out of the answers of this run, and of runs that came to no end.
+
+    Returns how many answers held some.
+    """
+    if plan.answers is None or not plan.answers.is_dir():
         return 0
     if not plan.warehouse.path.exists():  # the run stored nothing, and nothing was forgotten
         return 0
     with plan.warehouse.read() as connection:
         refused = kept_away(connection)
+        ended = connection.execute(
+            "SELECT run_id FROM run WHERE finished_at IS NOT NULL"
+        ).fetchall()
     if not refused:
         return 0
-    tapes = sorted((plan.answers / run_id).glob("*.jsonl"))
-    return sum(_cut(plan, path, refused) for path in tapes)
+    seen = {run_id for (run_id,) in ended}
+    tapes = [path for path in plan.answers.glob("*/*.jsonl") if path.parent.name not in seen]
+    return sum(_cut(plan, path, refused) for path in sorted(tapes))
 
 
 def _cut(plan: Plan, path: Path, refused: KeptAway) -> int:

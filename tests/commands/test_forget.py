@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,6 +115,20 @@ def test_a_feed_that_still_shows_it_brings_it_into_no_kept_answer(
     assert "canary" not in kept
     assert OTHER.lower() in kept, "more was taken out than had to be"
     assert run("ingest", "--replay", "news", "--project", collected, "-q").code == 0
+
+
+def test_answers_of_a_run_that_was_killed_are_cut_by_the_next_one(
+    collected: Path, run: Run
+) -> None:
+    """A run that ended by a crash has kept answers, and no end in the ledger."""
+    (first,) = (collected / "raw" / "answers").iterdir()
+    shutil.copytree(first, collected / "saved")
+    assert run("forget", "--url", LINK, "--project", collected).code == 0
+    shutil.copytree(collected / "saved", first.with_name(f"{first.name}-killed"))
+    shutil.rmtree(collected / "saved")
+    assert "canary" in everything(collected)
+    assert run("ingest", "news", "--project", collected, "-q").code == 0
+    assert "canary" not in everything(collected)
 
 
 @pytest.mark.parametrize("named", NAMED)
