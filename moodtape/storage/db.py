@@ -5,13 +5,15 @@ Threads of one process take turns, since DuckDB opens a file in one way at a tim
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _HOLDER = re.compile(r"PID (\d+)")
 _HELD = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
+
+_FRESH = ".new-"
+_ABANDONED_AFTER_S = 3600
 
 _TURN = threading.RLock()
 
@@ -52,6 +57,8 @@ class Warehouse:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _TURN:
+            if not self.path.exists():
+                found_warehouse(self)
             connection = self._open(read_only=False)
             try:
                 migrate(connection)
@@ -112,6 +119,43 @@ class Warehouse:
             else:
                 configure(connection, self.threads, self.memory_limit)
                 return connection
+
+
+def found_warehouse(warehouse: Warehouse) -> None:
+    """Make a new warehouse beside its place and give it its name when it is whole.
+
+    DuckDB writes a new file's header in steps: a process killed between them would
+    leave a file that nobody can open. Of two processes that start at once one wins.
+    """
+    from moodtape.storage.migrate import migrate
+
+    path = warehouse.path
+    _remove_abandoned(path)
+    fresh = path.with_name(f"{path.name}{_FRESH}{os.getpid()}-{secrets.token_hex(4)}")
+    connection = replace(warehouse, path=fresh)._open(read_only=False)
+    try:
+        migrate(connection)
+    finally:
+        connection.close()
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass  # another process was quicker, and its warehouse is as good
+    except OSError:  # a file system without links
+        if not path.exists():
+            fresh.rename(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes began; an hour is far more than a beginning takes."""
+    for begun in path.parent.glob(f"{path.name}{_FRESH}*"):
+        try:
+            if time.time() - begun.stat().st_mtime > _ABANDONED_AFTER_S:
+                begun.unlink()
+        except FileNotFoundError:
+            continue  # its process has just ended, or another one removed it
 
 
 def open_in_memory(like: Warehouse, spill: Path) -> Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -48,6 +49,75 @@ def test_the_first_write_makes_the_file_and_its_folder(tmp_path: Path) -> None:
         connection.execute("INSERT INTO meta VALUES ('a', 'b')")
     with warehouse.read() as connection:
         assert connection.execute("FROM meta").fetchall() == [("a", "b")]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_killed_while_it_makes_the_file_leaves_none_or_a_whole_one(
+    tmp_path: Path,
+) -> None:
+    """The kill falls at every 8 ms of the making, and a little beyond."""
+    took = timed_making(tmp_path / "timed" / "moodtape.duckdb")
+    dice, killed = [step * 0.008 for step in range(int(took / 0.008) + 2)], 0
+    for number, after_s in enumerate(dice):
+        path = tmp_path / str(number) / "moodtape.duckdb"
+        child = os.fork()
+        if child == 0:
+            try:
+                timed_making(path)
+            finally:
+                os._exit(0)
+        time.sleep(after_s)
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        with Warehouse(path).write() as connection:
+            assert connection.execute("SELECT count(*) FROM document").fetchall() == [(0,)]
+    assert killed, "no process was caught at it"
+
+
+def timed_making(path: Path) -> float:
+    started = time.monotonic()
+    with Warehouse(path).write():
+        pass
+    return time.monotonic() - started
+
+
+def test_what_a_killed_process_began_is_removed_by_a_later_one(tmp_path: Path) -> None:
+    path = tmp_path / "moodtape.duckdb"
+    old, young = path.with_name(f"{path.name}.new-1-a"), path.with_name(f"{path.name}.new-2-b")
+    for begun in (old, young):
+        begun.write_bytes(b"half a header")
+    long_ago = time.time() - 2 * 3600
+    os.utime(old, (long_ago, long_ago))
+    with Warehouse(path).write():
+        pass
+    assert sorted(found.name for found in tmp_path.iterdir()) == [path.name, young.name], (
+        "a young one may belong to a process that lives"
+    )
+
+
+def test_of_two_processes_that_make_it_at_once_both_end_well(tmp_path: Path) -> None:
+    path = tmp_path / "moodtape.duckdb"
+    writers = [
+        multiprocessing.get_context("spawn").Process(target=timed_making, args=(path,))
+        for _ in range(3)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_system_without_links_gets_a_warehouse_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    timed_making(tmp_path / "moodtape.duckdb")
+    assert [found.name for found in tmp_path.iterdir()] == ["moodtape.duckdb"]
 
 
 def test_reading_what_is_not_there_names_the_command_that_makes_it(tmp_path: Path) -> None:
