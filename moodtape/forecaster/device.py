@@ -1,4 +1,4 @@
-"""GPU when there is one, precision, and what "deterministic" means here.
+"""GPU when there is one, precision, compilation, and what "deterministic" means here.
 
 `prepare` must run before anything imports keras: it chooses the backend, silences its
 chatter and, on TensorFlow, switches on deterministic kernels. On one machine the same
@@ -18,14 +18,16 @@ from importlib import util
 from moodtape.errors import DataMissing, UsageError
 
 CPU, GPU = "cpu", "gpu"
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+"""What keras calls each precision. Weights and answers stay 32 bit wide in both."""
 
 
 @dataclass(frozen=True)
 class Device:
     """Where a network is computed.
 
-    backend: tensorflow, jax or torch; name: cpu or gpu; deterministic: the same seed
-    gives the same bits on this machine.
+    backend: tensorflow, jax or torch; name: cpu or gpu; precision: of the arithmetic,
+    a key of POLICIES; deterministic: the same seed gives the same bits on this machine.
     """
 
     backend: str
@@ -33,12 +35,22 @@ class Device:
     precision: str = "float32"
     deterministic: bool = True
 
+    @property
+    def jit_compile(self) -> bool:
+        """Say whether a step is compiled as a whole (XLA).
 
-def prepare(wanted: str = "auto") -> Device:
+        JAX is of no use without. TensorFlow refuses it beside deterministic kernels, and
+        gains nothing by it on a CPU; torch would need a compiler on the user's machine.
+        """
+        return self.backend == "jax"
+
+
+def prepare(wanted: str = "auto", precision: str = "float32") -> Device:
     """Set the environment up for Keras and return the device that will be used.
 
     Args:
         wanted: `auto`, `cpu` or `gpu`.
+        precision: a key of POLICIES. It holds for every network built from now on.
     Raises:
         UsageError: the backend that KERAS_BACKEND names is not installed.
         DataMissing: `gpu` was asked for and there is none.
@@ -54,9 +66,9 @@ def prepare(wanted: str = "auto") -> Device:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     with _without_chatter():
-        import keras  # noqa: F401
+        import keras
 
-        found = GPU if _has_gpu() else CPU
+        found = GPU if _has_gpu(backend) else CPU
     if wanted == GPU and found == CPU:
         raise DataMissing(
             f"No GPU is visible to {backend}. Use --device cpu, or install its CUDA build:"
@@ -66,11 +78,17 @@ def prepare(wanted: str = "auto") -> Device:
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
-    return Device(backend, CPU if wanted == CPU else found, deterministic=found == CPU)
+    keras.config.set_dtype_policy(POLICIES[precision])
+    name = CPU if wanted == CPU else found
+    return Device(backend, name, precision, deterministic=name == CPU)
 
 
-def _has_gpu() -> bool:
+def _has_gpu(backend: str) -> bool:
     """Say whether the backend sees a GPU."""
+    if backend == "torch":
+        import torch
+
+        return bool(torch.cuda.is_available())
     from keras import distribution
 
     return any(name.lower().startswith(("gpu", "cuda")) for name in distribution.list_devices())

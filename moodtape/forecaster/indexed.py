@@ -57,9 +57,13 @@ class IndexedNetwork:
 
     Args:
         rows: R, rows of the matrices it gathers from.
+        rate: learning rate at the start of each fit.
+        jit_compile: compile a step as a whole.
     """
 
-    def __init__(self, settings: NetworkSection, shape: Shape, rows: int, rate: float) -> None:
+    def __init__(
+        self, settings: NetworkSection, shape: Shape, rows: int, rate: float, jit_compile: bool
+    ) -> None:
         self.settings, self.shape, self.rate = settings, shape, rate
         self.core = build_model(settings, shape, seed=0)
         row = keras.Input((), dtype="int32", name="row")
@@ -76,6 +80,7 @@ class IndexedNetwork:
         self.model.compile(
             optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
             loss={key: _loss(key) for key in shape.targets},
+            jit_compile=jit_compile,
         )
 
     @property

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import keras
 
 GATE = "gate"
+TORCH_SEEDS = 2**31
+"""Torch takes seeds below this; the others take all of `child_seed`."""
 
 
 @dataclass(frozen=True)
@@ -24,33 +26,48 @@ class Streams:
 
     seed: int
 
+    def of(self, *names: str) -> int:
+        """Return the seed of one named use, as the backend at work takes it."""
+        import keras
+
+        seed = child_seed(self.seed, *names)
+        return seed % TORCH_SEEDS if keras.backend.backend() == "torch" else seed
+
     def kernel(self, name: str) -> keras.Initializer:
         """Return the initializer of a layer's weights."""
         import keras
 
-        return keras.initializers.GlorotUniform(seed=child_seed(self.seed, name, "kernel"))
+        return keras.initializers.GlorotUniform(seed=self.of(name, "kernel"))
 
     def recurrent(self, name: str) -> keras.Initializer:
         """Return the initializer of a recurrent layer's state weights."""
         import keras
 
-        return keras.initializers.Orthogonal(seed=child_seed(self.seed, name, "recurrent"))
+        return keras.initializers.Orthogonal(seed=self.of(name, "recurrent"))
 
     def dropout(self, x: Any, share: float, name: str) -> Any:
         """Return `x` with a share dropped in training."""
         import keras
 
-        layer = keras.layers.Dropout(share, seed=child_seed(self.seed, name), name=name)
+        layer = keras.layers.Dropout(share, seed=self.of(name), name=name)
         return layer(x) if share else x
 
 
-def dense(x: Any, units: int, streams: Streams, name: str, activation: str | None = None) -> Any:
-    """Return a dense layer's output. (batch, k) -> (batch, units)"""
+def dense(
+    x: Any,
+    units: int,
+    streams: Streams,
+    name: str,
+    activation: str | None = None,
+    dtype: str | None = None,
+) -> Any:
+    """Return a dense layer's output, in the policy's precision by default. (batch, units)"""
     import keras
 
     layer = keras.layers.Dense(
-        units, activation=activation, kernel_initializer=streams.kernel(name), name=name
-    )
+        units, activation=activation, kernel_initializer=streams.kernel(name), name=name,
+        dtype=dtype,
+    )  # fmt: skip
     return layer(x)
 
 
@@ -72,7 +89,7 @@ def recurrent(x: Any, cell: str, units: int, streams: Streams, name: str) -> Any
     kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
     layer = kind(
         units, kernel_initializer=streams.kernel(name),
-        recurrent_initializer=streams.recurrent(name), seed=child_seed(streams.seed, name),
+        recurrent_initializer=streams.recurrent(name), seed=streams.of(name),
         name=name,
     )  # fmt: skip
     return layer(x)

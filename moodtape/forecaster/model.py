@@ -74,5 +74,6 @@ def build_model(settings: NetworkSection, shape: Shape, seed: int) -> keras.Mode
 
 
 def _head(hidden: Any, key: str, streams: Streams) -> Any:
+    """Return one target's answer, 32 bit wide whatever the precision of the layers before."""
     activation = "sigmoid" if key.startswith("direction") else None
-    return dense(hidden, 1, streams, key, activation)
+    return dense(hidden, 1, streams, key, activation, dtype="float32")

@@ -177,8 +177,9 @@ class NetworkForecaster:
         key = (shape, len(dataset.symbol))
         if key not in self._networks:
             self._networks[key] = IndexedNetwork(
-                self.config.network, shape, len(dataset.symbol), self.config.training.learning_rate
-            )
+                self.config.network, shape, len(dataset.symbol),
+                self.config.training.learning_rate, self.device.jit_compile,
+            )  # fmt: skip
         return self._networks[key]
 
 
