@@ -12,6 +12,7 @@ of as much of it as 3 s allow) after everything was compiled. Lines:
 
     ours          `NetworkForecaster.fit`: windows gathered on the device
     plain keras   the same network, `model.fit` on windows that were stored beforehand
+    by hand       torch only: the network of `reference_torch.py`, gathered likewise
     seeds         JAX only: fits of other seeds one after the other, and all in one step by
                   `jax.vmap`; samples count once for each seed
     busy          share of time in which the GPU ran something, by nvidia-smi
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -207,6 +209,22 @@ def plain_keras(market: Market, device: Any, batch: int) -> Callable[[int], Any]
     return epoch
 
 
+def peer(market: Market, device: Any, batch: int) -> Callable[[int], Any]:
+    """Return a function that runs one epoch of the network written by hand in PyTorch."""
+    from reference_torch import PeerFit
+
+    fit = PeerFit(
+        config_of(batch).network, vars(market.inputs),
+        {key: target.y for key, target in market.dataset.targets.items()},
+        "cuda" if device.name == "gpu" else "cpu",
+    )  # fmt: skip
+
+    def epoch(rows: int) -> None:
+        fit.epoch(market.fold(rows).train, batch)
+
+    return epoch
+
+
 class Seeds:
     """One network trained under many seeds by JAX: keras' stateless calls, Adam by keras."""
 
@@ -334,6 +352,9 @@ def measure(name: str, rows: int, seconds: float) -> dict[str, Any]:
 
     line("ours", ours, USUAL)
     line("ours", ours, WIDE)
+    if device.backend == "torch":
+        line("PyTorch by hand", peer, USUAL)
+        line("PyTorch by hand", peer, WIDE)
     line("plain keras", plain_keras, USUAL)
     if device.backend == "jax" and on_gpu:
         with told("seeds"):
@@ -388,6 +409,7 @@ def ratios(gpu: list[Cell], cpu: list[Cell]) -> dict[str, float]:
         "GPU against the CPU's best, ours": (("gpu", "ours"), best),
         "ours against plain keras, GPU": (("gpu", "ours"), ("gpu", "plain keras")),
         "ours against plain keras, CPU": (("cpu", "ours"), ("cpu", "plain keras")),
+        "ours against PyTorch by hand, GPU": (("gpu", "ours"), ("gpu", "PyTorch by hand")),
         "bfloat16 against float32": (("gpu", "ours, bfloat16"), ("gpu", "ours")),
         "8 seeds at once": (("gpu", "seeds, 8 at once"), ("gpu", "seeds, one after the other")),
         "32 seeds at once": (("gpu", "seeds, 32 at once"), ("gpu", "seeds, one after the other")),
@@ -414,6 +436,9 @@ def main() -> None:
     if given.device:
         result = measure(given.device, rows, given.seconds)
         given.out.write_text(json.dumps(result))
+        return
+    if not (given.small or shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
+        print("No GPU here. --small tries the lines without one.")
         return
     backend = os.environ.setdefault("KERAS_BACKEND", "jax")
     print(f"{backend}, {rows:,} windows of 60 x {MARKET_COLUMNS}, {os.cpu_count()} CPU cores")
