@@ -187,6 +187,7 @@ def plain_keras(market: Market, device: Any, batch: int) -> Callable[[int], Any]
 
     settings = config_of(batch).network
     model = build_model(settings, Shape(MARKET_COLUMNS, SUBJECT_COLUMNS, 1, KEYS), seed=0)
+    keras.utils.set_random_seed(0)  # TensorFlow refuses to shuffle without one
     losses = ["binary_crossentropy" if "direction" in key else "mse" for key in KEYS]
     model.compile(
         optimizer=keras.optimizers.Adam(1e-3, clipnorm=1.0), jit_compile=device.jit_compile,
