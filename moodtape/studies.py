@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Steps = Callable[[int, int, str], None]
 """Told (done, in all, what is being done)."""
 
+SERIES = ("price", "tone", "losses", "gate")
+
 SAMPLED_CUTS = 2
 """Cuts of the audit that goes with every study; `moodtape audit` makes more."""
 
@@ -104,7 +106,7 @@ def ablate(
     write_json(folder / "config.json", ground.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)
     write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
-    for name in ("price", "tone", "losses"):
+    for name in SERIES:
         write_table(folder / f"series_{name}.parquet", getattr(series, name))
     write_csvs(_as_json(results), series, folder)
     write_text(folder / "report.html", render_page(_as_json(results), series))
@@ -187,10 +189,8 @@ def render_again(settings: Settings, run: str | None) -> Path:
     from moodtape.forecaster.report.page import ReportSeries, render_page
     from moodtape.forecaster.runs import find_run, read_json, write_text
 
-    folder = find_run(settings.runs, run, "series_losses.parquet", "ablate")
-    tables = {
-        n: pd.read_parquet(folder / f"series_{n}.parquet") for n in ("price", "tone", "losses")
-    }
+    folder = find_run(settings.runs, run, "series_gate.parquet", "ablate")
+    tables = {name: pd.read_parquet(folder / f"series_{name}.parquet") for name in SERIES}
     page = render_page(read_json(folder / "results.json"), ReportSeries(**tables))
     write_text(folder / "report.html", page)
     return folder / "report.html"

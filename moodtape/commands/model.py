@@ -142,6 +142,8 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]]) -> None:
             parts.append(f"median {middle:+.2%}, nine in ten between {low:+.2%} and {high:+.2%}")
         if item["volatility"] is not None:
             parts.append(f"volatility {item['volatility']:.2%} a bar")
+        if item["gate"] is not None:
+            parts.append(f"gate {item['gate']:.2f}")
         bars = "bar" if item["horizon_bars"] == 1 else "bars"
         say(
             f"{item['symbol']} at {item['cutoff'][:16].replace('T', ' ')} UTC,"

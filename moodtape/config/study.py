@@ -106,7 +106,9 @@ class NetworkSection(Section):
     market_units: int = Field(32, ge=1, description="units of the market LSTM or GRU")
     sentiment_lookback_bars: int = Field(24, ge=1, description="length of the sentiment window")
     sentiment_units: int = Field(16, ge=1, description="units of the sentiment GRU")
-    fusion: Literal["gated", "concat"] = Field("gated", description="how the branches meet")
+    fusion: Literal["gated", "concat", "cross_attention"] = Field(
+        "gated", description="how the branches meet"
+    )
     hidden: int = Field(32, ge=1, description="units of the joint layer")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="share dropped")
 

@@ -39,14 +39,15 @@ class FitPredict(Protocol):
     def __call__(
         self, dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int
     ) -> Mapping[str, Floats]:
-        """Return forecasts by target key, each of the length of `rows`."""
+        """Return forecasts by target key, and `gate` if there is one, each as long as `rows`."""
 
 
 @dataclass(frozen=True)
 class ArmForecasts:
     """Forecasts of one arm on all test rows.
 
-    by_key: by target key, shape (S, n): one row a seed (or placebo draw).
+    by_key: by target key, shape (S, n): one row a seed (or placebo draw). Of a network
+        with a gate, `gate` says how far it stood open.
     """
 
     arm: Arm

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodtape.errors import GateFailed
+from moodtape.forecaster.model import with_gate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,8 @@ def save_model(core: Any, folder: Path, windows: Mapping[str, Any]) -> float | N
     """Write the network as Keras (the truth) and ONNX (for serving); return their largest gap.
 
     Only TensorFlow exports to ONNX. Under another backend the Keras file alone is
-    written and None returned: the run is not servable until it is exported.
+    written and None returned: the run is not servable until it is exported. The ONNX
+    file answers `gate`, too, where the network has one.
 
     Args:
         core: the network that reads windows.
@@ -35,13 +37,14 @@ def save_model(core: Any, folder: Path, windows: Mapping[str, Any]) -> float | N
         GateFailed: ONNX and Keras differ by more than 1e-5.
     """
     core.save(folder / KERAS_FILE)
+    core = with_gate(core)
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return None
     path = folder / ONNX_FILE
+    truth = core.predict_on_batch(dict(windows))  # only what was called can be exported
     _export(core, path)
     session = open_session(path)
     served = run_session(session, windows)
-    truth = core.predict_on_batch(dict(windows))
     gap = max(float(np.abs(np.asarray(truth[k])[:, 0] - served[k]).max()) for k in truth)
     if not gap <= LARGEST_GAP:
         path.unlink()

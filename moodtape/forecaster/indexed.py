@@ -12,8 +12,7 @@ import numpy as np
 from keras import ops
 
 from moodtape.config import NetworkSection
-from moodtape.forecaster.layers import GATE
-from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL, Shape, build_model
+from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL, Shape, build_model, with_gate
 from moodtape.forecaster.windows import fixed_batches
 
 if TYPE_CHECKING:
@@ -76,7 +75,10 @@ class IndexedNetwork:
             )
         if SYMBOL in self._input_names:
             self._gathers[SYMBOL] = GatherValues(rows)
-        self.model = keras.Model(row, self.core({k: g(row) for k, g in self._gathers.items()}))
+        windows = {name: gather(row) for name, gather in self._gathers.items()}
+        self.model = keras.Model(row, self.core(windows))
+        self._reader = keras.Model(row, with_gate(self.core)(windows))
+        self._reader.jit_compile = jit_compile
         self.model.compile(
             optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
             loss={key: _loss(key) for key in shape.targets},
@@ -104,26 +106,16 @@ class IndexedNetwork:
             gather.matrix.assign(np.asarray(matrices[name]).astype(gather.matrix.dtype))
 
     def predict(self, rows: Rows, batch: int = 512) -> dict[str, Any]:
-        """Return the outputs at some rows in batches of one fixed shape: key -> (n,) float64."""
-        return {k: v[:, 0] for k, v in _in_batches(self.model, rows, batch).items()}
+        """Return the outputs at some rows in batches of one fixed shape: key -> (n,) float64.
 
-    def gate(self, rows: Rows, batch: int = 512) -> Any:
-        """Return the mean gate at some rows, 0 closed to 1 open, (n,); None without a gate."""
-        if not any(layer.name == GATE for layer in self.core.layers):
-            return None
-        reader = keras.Model(self.core.input, self.core.get_layer(GATE).output)
-        row = keras.Input((), dtype="int32", name="row")
-        gate = keras.Model(row, {GATE: reader({k: g(row) for k, g in self._gathers.items()})})
-        return _in_batches(gate, rows, batch)[GATE].mean(axis=1)
-
-
-def _in_batches(model: Any, rows: Rows, batch: int) -> dict[str, Any]:
-    parts: dict[str, list[Any]] = {}
-    for part, weight in fixed_batches(rows, batch):
-        answers = model.predict_on_batch(part.astype(np.int32))
-        for key, values in answers.items():
-            parts.setdefault(key, []).append(np.asarray(values)[weight > 0])
-    return {key: np.concatenate(found).astype(np.float64) for key, found in parts.items()}
+        `gate` is among them where the network has one: its mean, 0 shut to 1 open.
+        """
+        parts: dict[str, list[Any]] = {}
+        for part, weight in fixed_batches(rows, batch):
+            answers = self._reader.predict_on_batch(part.astype(np.int32))
+            for key, values in answers.items():
+                parts.setdefault(key, []).append(np.asarray(values)[weight > 0, 0])
+        return {key: np.concatenate(found).astype(np.float64) for key, found in parts.items()}
 
 
 def _loss(key: str) -> str:

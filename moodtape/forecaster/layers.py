@@ -82,15 +82,20 @@ def convolution(x: Any, filters: int, kernel: int, streams: Streams, name: str) 
     return layer(x)
 
 
-def recurrent(x: Any, cell: str, units: int, streams: Streams, name: str) -> Any:
-    """Return the last state of an LSTM or GRU. (batch, steps, k) -> (batch, units)"""
+def recurrent(
+    x: Any, cell: str, units: int, streams: Streams, name: str, every_step: bool = False
+) -> Any:
+    """Return an LSTM's or GRU's last state, or its state at every step.
+
+    (batch, steps, k) -> (batch, units), or (batch, steps, units)
+    """
     import keras
 
     kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
     layer = kind(
         units, kernel_initializer=streams.kernel(name),
         recurrent_initializer=streams.recurrent(name), seed=streams.of(name),
-        name=name,
+        return_sequences=every_step, name=name,
     )  # fmt: skip
     return layer(x)
 
@@ -114,6 +119,23 @@ def market_branch(x: Any, settings: NetworkSection, streams: Streams) -> Any:
     return recurrent(x, cell, settings.market_units, streams, "market_state")
 
 
+def attend(market: Any, sequence: Any, units: int, streams: Streams) -> Any:
+    """Return what the market's state looks up in the steps of the sentiment branch.
+
+    One head: the state asks, each step answers with a weight of its own and a value.
+    (batch, m), (batch, steps, s) -> (batch, units)
+    Source: Vaswani et al. (2017), scaled dot-product attention.
+    """
+    import keras
+
+    query = dense(market, units, streams, "attention_query") * units**-0.5
+    key = dense(sequence, units, streams, "attention_key")
+    value = dense(sequence, units, streams, "attention_value")
+    asked = keras.layers.Reshape((1, units), name="attention_asked")(query)
+    read = keras.layers.Attention(name="attention")([asked, value, key])
+    return keras.layers.Reshape((units,), name="attention_read")(read)
+
+
 def with_newest(state: Any, window: Any, units: int, streams: Streams, name: str) -> Any:
     """Return a branch's state beside a dense reading of its newest row alone.
 
@@ -131,7 +153,7 @@ def fuse(market: Any, subject: Any, settings: NetworkSection, streams: Streams) 
     """Return both branches as one. (batch, m), (batch, s) -> (batch, m + s)
 
     gated: each number of the sentiment branch passes a gate between 0 and 1 that both
-    branches set together; the gate's mean says when text mattered. concat: no gate.
+    branches set together; the gate's mean says when text mattered. Otherwise no gate.
     """
     import keras
 

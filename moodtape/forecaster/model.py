@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from moodtape.config import NetworkSection
 from moodtape.forecaster.layers import (
+    GATE,
     Streams,
+    attend,
     dense,
     fuse,
     market_branch,
@@ -55,8 +57,11 @@ def build_model(settings: NetworkSection, shape: Shape, seed: int) -> keras.Mode
             (settings.sentiment_lookback_bars, shape.subject_columns), name=SUBJECT
         )
         inputs[SUBJECT] = subject
-        read = recurrent(subject, "gru", settings.sentiment_units, streams, "subject_state")
-        read = with_newest(read, subject, settings.sentiment_units, streams, SUBJECT)
+        units, looks_back = settings.sentiment_units, settings.fusion == "cross_attention"
+        read = recurrent(subject, "gru", units, streams, "subject_state", every_step=looks_back)
+        if looks_back:
+            read = attend(state, read, units, streams)
+        read = with_newest(read, subject, units, streams, SUBJECT)
         read = streams.dropout(read, settings.dropout, "subject_dropout")
         state = fuse(state, read, settings, streams)
     if shape.symbols > 1:
@@ -71,6 +76,20 @@ def build_model(settings: NetworkSection, shape: Shape, seed: int) -> keras.Mode
     hidden = streams.dropout(hidden, settings.dropout, "hidden_dropout")
     outputs = {key: _head(hidden, key, streams) for key in shape.targets}
     return keras.Model(inputs, outputs, name="moodtape")
+
+
+def with_gate(core: keras.Model) -> keras.Model:
+    """Return the network with its mean gate, (batch, 1), as a further output `gate`.
+
+    0 is shut, 1 open. A network without a gate comes back as it is.
+    """
+    import keras
+
+    if not any(layer.name == GATE for layer in core.layers):
+        return core
+    gate = core.get_layer(GATE).output
+    mean = keras.ops.mean(keras.ops.cast(gate, "float32"), axis=-1, keepdims=True)
+    return keras.Model(core.input, {**core.output, GATE: mean}, name="moodtape_with_gate")
 
 
 def _head(hidden: Any, key: str, streams: Streams) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from moodtape.clock import from_datetime64
 from moodtape.errors import DataMissing, UnreadableFile, UsageError
 from moodtape.forecaster.export import ONNX_FILE, open_session, run_session
+from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
 from moodtape.forecaster.runs import SERVED, read_json, write_json
 from moodtape.forecaster.scaling import Scaler
@@ -135,7 +136,7 @@ def forecast_rows(
     """Return a forecast for each row and horizon, from the ONNX file of a run.
 
     quantiles: log return by level; p_up: P(return > 0); volatility: forecast standard
-    deviation of one bar's log return.
+    deviation of one bar's log return; gate: how far the network lets sentiment in, 0 to 1.
 
     Raises:
         DataMissing: the run has no ONNX file.
@@ -174,6 +175,7 @@ def forecast_rows(
                 "decision_time": decision,
                 "horizon_bars": horizon,
                 **entry,
+                "gate": float(outputs[GATE][place]) if GATE in outputs else None,
                 "run": folder.name,
             }
             for horizon, entry in sorted(by_horizon.items())

@@ -18,6 +18,7 @@ import numpy as np
 
 from moodtape.config import Config
 from moodtape.forecaster.device import Device
+from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL, Shape
 from moodtape.forecaster.seeds import child_seed, generator
 from moodtape.forecaster.windows import thin
@@ -99,10 +100,14 @@ class Fit:
         return int(np.argmin(losses)) + 1
 
     def forecast(self, dataset: Dataset, rows: Rows) -> dict[str, Floats]:
-        """Return mean log return, P(up) or log volatility by target key, each (n,)."""
+        """Return mean log return, P(up) or log volatility by target key, each (n,).
+
+        Beside them stands `gate`, where the network has one.
+        """
         outputs = self.network.predict(rows)
         variance = dataset.trailing_variance[rows]
-        return {s.key: s.restored(outputs[s.key], variance) for s in self.scales}
+        answers = {s.key: s.restored(outputs[s.key], variance) for s in self.scales}
+        return answers | {k: v for k, v in outputs.items() if k == GATE}
 
 
 @dataclass

@@ -11,6 +11,7 @@ from moodtape.clock import to_datetime64
 from moodtape.forecaster.ablation import Study
 from moodtape.forecaster.answers import target_losses
 from moodtape.forecaster.arms import NULL, SHIFT
+from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.report.series import ReportSeries
 from moodtape.study.ablate import Outcome
 from moodtape.study.ground import Ground
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 def report_series(ground: Ground, outcome: Outcome) -> ReportSeries:
     """Return what the page draws over time."""
     return ReportSeries(
-        price=_price(ground), tone=_tone(ground), losses=loss_series(ground, outcome)
-    )
+        price=_price(ground), tone=_tone(ground), losses=loss_series(ground, outcome),
+        gate=gate_series(ground, outcome),
+    )  # fmt: skip
 
 
 def _price(ground: Ground) -> pd.DataFrame:
@@ -99,8 +101,30 @@ def loss_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def gate_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:
+    """Return how far the gate of the real arm's network stood open at each test row."""
+    import pandas as pd
+
+    dataset = ground.dataset
+    parts = [
+        pd.DataFrame(
+            {
+                "symbol": np.array(dataset.symbols)[dataset.symbol[study.rows]],
+                "time": pd.to_datetime(dataset.cutoff[study.rows]).tz_localize("UTC"),
+                "gate": study.arms[study.real].by_key[GATE].mean(axis=0),
+            }
+        )
+        for study in outcome.studies
+        if GATE in study.arms[study.real].by_key
+    ]
+    return pd.concat(parts) if parts else pd.DataFrame({c: [] for c in ("symbol", "time", "gate")})
+
+
 def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:
-    """Return every forecast on the test rows, long: one row a decision, target, model and seed."""
+    """Return every forecast on the test rows, long: one row a decision, target, model and seed.
+
+    `gate` says how far the network let the branch under test in; missing where it has no gate.
+    """
     import pandas as pd
 
     dataset, parts = ground.dataset, []
@@ -114,11 +138,14 @@ def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:
         for key, target in dataset.targets.items():
             known = {**base, "target": key, "actual": target.y[rows]}
             for name, arm in study.arms.items():
+                gates = arm.by_key.get(GATE, np.full(arm.by_key[key].shape, np.nan))
                 for seed, values in enumerate(arm.by_key[key]):
                     model = {"forecaster": study.forecaster, "model": name, "seed": seed}
-                    parts.append(pd.DataFrame({**known, **model, "forecast": values}))
+                    forecast = {"forecast": values, "gate": gates[seed]}
+                    parts.append(pd.DataFrame({**known, **model, **forecast}))
             for name, by_key in study.baselines.items():
                 if key in by_key and study is studies[0]:
                     model = {"forecaster": "baseline", "model": name, "seed": 0}
-                    parts.append(pd.DataFrame({**known, **model, "forecast": by_key[key]}))
+                    forecast = {"forecast": by_key[key], "gate": np.nan}
+                    parts.append(pd.DataFrame({**known, **model, **forecast}))
     return pd.concat(parts, ignore_index=True)

@@ -15,6 +15,7 @@ from moodtape.forecaster.ablation import scaled_features
 from moodtape.forecaster.arms import Arm, Inputs, build_inputs
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.device import prepare
+from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
 from moodtape.forecaster.runs import provenance, write_json
 from moodtape.forecaster.scaling import Scaler
@@ -61,7 +62,6 @@ def train_served(
     residuals = residual_quantiles(fit.scales, dataset, fold.calibrate, on_calibrate)
     served = _served(ground, arm, fit.scales, residuals, scaler, fold)
     served.write(folder)
-    gate = fit.network.gate(fold.calibrate)
     result = {
         "schema_version": 1,
         "command": "train",
@@ -74,7 +74,7 @@ def train_served(
         "best_epoch": fit.best_epoch,
         "parameters": int(core.count_params()),
         "samples_per_s": round(fit.samples_per_s),
-        "gate_mean": None if gate is None else float(np.mean(gate)),
+        "gate_mean": float(np.mean(on_calibrate[GATE])) if GATE in on_calibrate else None,
         "onnx_gap": gap,
         "servable": gap is not None,
         "history": fit.history,

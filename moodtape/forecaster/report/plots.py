@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Seconds = NDArray[np.float64]
 
-PRICE_POINTS, TONE_BARS, LOSS_POINTS = 600, 160, 200
+PRICE_POINTS, TONE_BARS, LOSS_POINTS, GATE_POINTS = 600, 160, 200, 300
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,14 @@ def seconds(times: pd.Series[Any]) -> Seconds:
 
 
 def price_and_tone(series: ReportSeries, symbols: Sequence[str]) -> list[Stack]:
-    """Return price over tone over number of texts, for each symbol that has any."""
+    """Return price over tone, number of texts and gate, for each symbol that has any."""
     stacks = []
     for symbol in symbols:
         price = series.price[series.price["symbol"] == symbol].dropna(subset=["close"])
         tone = series.tone[(series.tone["symbol"] == symbol) & (series.tone["n"] > 0)]
         tone = tone.dropna(subset=["tone"])
-        frames = [frame for frame in (price, tone) if len(frame)]
+        gate = series.gate[series.gate["symbol"] == symbol]
+        frames = [frame for frame in (price, tone, gate) if len(frame)]
         if not frames:
             continue
         times = np.concatenate([seconds(frame["time"]) for frame in frames])
@@ -101,6 +102,7 @@ def price_and_tone(series: ReportSeries, symbols: Sequence[str]) -> list[Stack]:
         panels = [_price_panel(price, x)] if len(price) else []
         for stream, rows in tone.groupby("stream", sort=True):
             panels += _tone_panels(str(stream), rows, x, width)
+        panels += [_gate_panel(gate, x)] if len(gate) else []
         stacks.append(Stack(symbol, x, tuple(panels), say_seconds(width) if len(tone) else ""))
     return stacks
 
@@ -155,6 +157,18 @@ def _texts_panel(stream: str, x: Axis, at: Seconds, texts: Floats, width: int) -
     y = value_axis([0.0, float(texts.max())], parts=2, pad=0.0, room=True)
     bars = Line("texts", "texts", bar_path(x, y, at, texts, width))
     return Panel(f"texts, {stream}", "number", 46, y, (bars,))
+
+
+def _gate_panel(rows: pd.DataFrame, x: Axis) -> Panel:
+    """Return the gate's mean by bucket of time."""
+    width = bucket_seconds(x.high - x.low, GATE_POINTS)
+    starts, where = np.unique(np.floor(seconds(rows["time"]) / width), return_inverse=True)
+    mean = np.bincount(where, weights=rows["gate"].to_numpy(np.float64)) / np.bincount(where)
+    y = value_axis([float(mean.min()), float(mean.max())], parts=3)
+    path = line_path(x, y, (starts + 0.5) * width, mean, longest=2.5 * width)
+    return Panel(
+        "gate", "of the branch under test, 0 shut, 1 open", 84, y, (Line("gate", "gate", path),)
+    )
 
 
 def running_losses(

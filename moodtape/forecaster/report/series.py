@@ -19,8 +19,12 @@ class ReportSeries:
     losses: columns symbol, target, horizon_bars, forecaster, time (cut-off), fold,
         difference_null, difference_shift: the control's loss less that of the real arm,
         averaged over seeds; positive where the subject helped.
+    gate: columns symbol, time (cut-off of a test row), gate (how far the real arm's network
+        let the branch under test in, 0 shut to 1 open, averaged over seeds). No rows where
+        no network with a gate was fitted.
     """
 
     price: pd.DataFrame
     tone: pd.DataFrame
     losses: pd.DataFrame
+    gate: pd.DataFrame

@@ -7,7 +7,7 @@ import pytest
 
 from moodtape.config import NetworkSection
 from moodtape.forecaster.device import Device
-from moodtape.forecaster.model import Shape, build_model
+from moodtape.forecaster.model import Shape, build_model, with_gate
 
 SHAPE = Shape(5, 3, 1, ("return_1", "direction_1", "volatility_1"))
 SMALL: dict[str, Any] = {
@@ -21,10 +21,10 @@ def weights_by_layer(model: Any) -> dict[str, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("market", ["cnn_lstm", "cnn", "lstm", "gru"])
-@pytest.mark.parametrize("fusion", ["gated", "concat"])
+@pytest.mark.parametrize("fusion", ["gated", "concat", "cross_attention"])
 def test_every_branch_and_fusion_answers_each_target(
     market: Literal["cnn_lstm", "cnn", "lstm", "gru"],
-    fusion: Literal["gated", "concat"],
+    fusion: Literal["gated", "concat", "cross_attention"],
     device: Device,
 ) -> None:
     settings = NetworkSection(**SMALL, market=market, fusion=fusion)
@@ -44,6 +44,53 @@ def test_every_branch_and_fusion_answers_each_target(
     assert ((answers["direction_1"] > 0) & (answers["direction_1"] < 1)).all()
     names = [layer.name for layer in model.layers]
     assert ("gate" in names) == (fusion == "gated")
+
+
+def test_attention_by_hand(device: Device) -> None:
+    """The market's state asks; steps answer by softmax(q k / sqrt(d)); the rest is fused."""
+    import keras
+
+    model = build_model(NetworkSection(**SMALL, fusion="cross_attention"), SHAPE, seed=1)
+    names = ("market_whole", "subject_state", "attention_read")
+    inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    rng = np.random.default_rng(0)
+    windows = {
+        "market": rng.normal(size=(3, 12, 5)).astype("float32"),
+        "subject": rng.normal(size=(3, 6, 3)).astype("float32"),
+    }
+    state, steps, read = map(np.asarray, inner.predict_on_batch(windows))
+    assert steps.shape == (3, 6, 4)
+    weights = {
+        n: model.get_layer(f"attention_{n}").get_weights() for n in ("query", "key", "value")
+    }
+    query, key, value = (
+        x @ weights[n][0] + weights[n][1]
+        for n, x in (("query", state), ("key", steps), ("value", steps))
+    )
+    score = np.exp(np.einsum("bu,bsu->bs", query, key) / np.sqrt(4))
+    expected = np.einsum("bs,bsu->bu", score / score.sum(axis=1, keepdims=True), value)
+    np.testing.assert_allclose(read, expected, atol=1e-5)
+    oldest = {**windows, "subject": windows["subject"].copy()}
+    oldest["subject"][:, 0] += 3
+    assert np.abs(np.asarray(inner.predict_on_batch(oldest)[2]) - read).min() > 1e-4
+
+
+def test_the_gate_is_read_beside_the_answers(device: Device) -> None:
+    plain = build_model(NetworkSection(**SMALL), SHAPE, seed=1)
+    windows = {
+        "market": np.ones((2, 12, 5), dtype="float32"),
+        "subject": np.ones((2, 6, 3), dtype="float32"),
+    }
+    read = with_gate(plain).predict_on_batch(windows)
+    assert set(read) == {*SHAPE.targets, "gate"}
+    bias = plain.get_layer("gate").get_weights()[1]
+    kernel = np.zeros_like(plain.get_layer("gate").get_weights()[0])
+    plain.get_layer("gate").set_weights([kernel, np.linspace(-9, 9, len(bias))])
+    shut = with_gate(plain).predict_on_batch(windows)["gate"]
+    by_hand = (1 / (1 + np.exp(-np.linspace(-9, 9, len(bias))))).mean()
+    np.testing.assert_allclose(shut, [[by_hand]] * 2, rtol=1e-5)
+    other = build_model(NetworkSection(**SMALL, fusion="concat"), SHAPE, seed=1)
+    assert with_gate(other) is other
 
 
 def test_without_a_subject_there_is_one_branch(device: Device) -> None:

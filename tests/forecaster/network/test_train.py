@@ -105,10 +105,13 @@ def test_a_wild_answer_is_cut_while_fitting() -> None:
 
 
 def test_the_gate_is_a_share(fit: Fit, forecaster: NetworkForecaster, cell: Any) -> None:
-    _, _, fold = cell
-    gate = fit.network.gate(fold.test)
+    dataset, inputs, fold = cell
+    gate = forecaster(dataset, inputs, fold, fold.test, seed=0)["gate"]
     assert gate.shape == fold.test.shape
     assert ((gate > 0) & (gate < 1)).all()
+    assert gate.std() > 0.01, "it opens and shuts"
+    without = Inputs(inputs.market, inputs.subject[:, :0])
+    assert "gate" not in forecaster(dataset, without, fold, fold.test, seed=0)
 
 
 def test_symbols_are_thinned_alike(make_cell: Callable[..., Any], device: Device) -> None:
@@ -162,6 +165,7 @@ def test_the_served_model_says_what_the_network_says(
         assert answer["p_up"] == pytest.approx(truth["direction_1"][place], abs=1e-5)
         volatility = np.exp(truth["volatility_1"][place])
         assert answer["volatility"] == pytest.approx(volatility, rel=1e-4)
+        assert answer["gate"] == pytest.approx(truth["gate"][place], abs=1e-5)
         quantiles = list(answer["quantiles"].values())
         assert quantiles == sorted(quantiles), "quantiles cross"
 

@@ -179,6 +179,7 @@ def small_series() -> ReportSeries:
     bars = START + pd.to_timedelta([1, 2, 3, 28, 29, 30], unit="h")
     hours = START + pd.to_timedelta([0, 28], unit="h")
     cutoffs = START + pd.to_timedelta([240, 241, 360, 361], unit="h")
+    gated = START + pd.to_timedelta([240, 241, 242, 360, 362], unit="h")
     return ReportSeries(
         price=pd.DataFrame(
             {"symbol": "BTC", "time": bars, "close": [96000.0, 96500, 96250, 95000, 95500, 97000]}
@@ -198,6 +199,7 @@ def small_series() -> ReportSeries:
                 "difference_shift": [0.0005, -0.0003, 0.0, np.nan],
             }
         ),
+        gate=pd.DataFrame({"symbol": "BTC", "time": gated, "gate": [0.4, 0.5, 0.45, 0.7, 0.6]}),
     )
 
 
@@ -215,10 +217,12 @@ def large_run(
     cutoffs = START + pd.to_timedelta(np.arange(24 * days), unit="h")
     test = slice(24 * days // 3, None)
     fold = np.repeat(np.arange(1, 5), len(cutoffs[test]) // 4 + 1)[: len(cutoffs[test])]
-    answers, losses, price, tone = [], [], [], []
+    answers, losses, price, tone, gate = [], [], [], [], []
     for symbol in symbols:
         walk = 100 * np.exp(np.cumsum(draw.normal(0, 0.006, len(cutoffs))))
         price.append(pd.DataFrame({"symbol": symbol, "time": cutoffs, "close": walk}))
+        open_share = 0.5 + 0.3 * np.sin(np.arange(len(fold)) / 50)
+        gate.append(pd.DataFrame({"symbol": symbol, "time": cutoffs[test], "gate": open_share}))
         for stream in streams:
             n = draw.poisson(2 + 2 * np.sin(np.arange(len(cutoffs)) / 24 * 2 * np.pi) ** 2)
             mean = np.tanh(0.25 * draw.normal(0, 1, len(cutoffs)) + 0.1)
@@ -333,8 +337,9 @@ def large_run(
         kinds={"event": 1203, "recap": 4410, "forecast": 820, "promotion": 77, "other": 2004},
     )
     series = ReportSeries(
-        pd.concat(price), pd.concat(tone) if tone else small_series().tone[:0], pd.concat(losses)
-    )
+        pd.concat(price), pd.concat(tone) if tone else small_series().tone[:0],
+        pd.concat(losses), pd.concat(gate),
+    )  # fmt: skip
     return run, series
 
 

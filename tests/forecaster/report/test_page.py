@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -278,7 +279,7 @@ def test_metrics_under_test_are_called_so(small: Run) -> None:
     losses = results["results"][0]["losses"]
     losses["full"] = losses.pop("price+sentiment")
     results.update(coverage=[], texts_used=0, metrics=["active addresses", "fees"], caveats=[])
-    page = Page(render_page(results, ReportSeries(series.price, series.tone[:0], series.losses)))
+    page = Page(render_page(results, replace(series, tone=series.tone[:0])))
     assert "on-chain metrics helps" not in page.text
     assert "on-chain metrics help →" in page.text
     assert "sentiment" not in page.text.lower()
@@ -300,7 +301,7 @@ def test_warnings_and_a_red_audit_are_on_the_first_screen(small: Run) -> None:
 def test_a_run_without_answers_is_still_a_page(small: Run) -> None:
     results, series = small
     results.update(results=[], folds=[], coverage=[], caveats=[], baselines=[], arms=[])
-    empty = ReportSeries(series.price[:0], series.tone[:0], series.losses[:0])
+    empty = ReportSeries(*(frame[:0] for frame in vars(series).values()))
     text = Page(render_page(results, empty)).text
     assert "No question was answered." in text
     assert "No series was kept for this run." in text

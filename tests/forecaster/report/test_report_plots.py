@@ -72,7 +72,7 @@ def test_price_breaks_at_a_gap_and_tone_is_weighted_by_texts(small: Run) -> None
         }
     )
     [stack] = price_and_tone(replace(series, tone=tone), ["BTC", "ETH"])
-    price, mood, texts = stack.panels
+    price, mood, texts, _ = stack.panels
     assert price.lines[0].path.count("M") == 2, "the line runs on through a day without bars"
     assert stack.bucket == "4 hours"
     up, down = mood.lines
@@ -87,12 +87,25 @@ def test_price_breaks_at_a_gap_and_tone_is_weighted_by_texts(small: Run) -> None
 
 def test_series_without_rows_draw_nothing(small: Run) -> None:
     results, series = small
-    empty = ReportSeries(series.price[:0], series.tone[:0], series.losses[:0])
+    empty = ReportSeries(*(frame[:0] for frame in vars(series).values()))
     assert price_and_tone(empty, ["BTC"]) == []
     assert running_losses(empty, results["results"], "1h") == {}
     bare = pd.DataFrame({name: [] for name in series.tone})
-    [stack] = price_and_tone(replace(series, tone=bare), ["BTC"])
+    shut = pd.DataFrame({name: [] for name in series.gate})
+    [stack] = price_and_tone(replace(series, tone=bare, gate=shut), ["BTC"])
     assert [panel.title for panel in stack.panels] == ["price"]
+
+
+def test_the_gate_is_a_line_of_means_broken_between_folds(small: Run) -> None:
+    _, series = small
+    [stack] = price_and_tone(series, ["BTC"])
+    gate = stack.panels[-1]
+    assert (gate.title, gate.unit) == ("gate", "of the branch under test, 0 shut, 1 open")
+    # An hour and the next share a bucket of two; five days lie between the folds.
+    assert gate.lines[0].path.count("M") == 2
+    assert [value(gate, y) for _, y in points(gate.lines[0])] == [
+        pytest.approx(mean, abs=1e-3) for mean in (0.45, 0.45, 0.7, 0.6)
+    ]  # fmt: skip
 
 
 def test_naive_times_are_read_as_utc(small: Run) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def test_a_spreadsheet_takes_no_text_for_a_formula(small: Run, tmp_path: Path) -
     formula = '=HYPERLINK("x")'
     results["results"][0].update(symbol=formula, sentence="+1", reasons=["@a"], effect=-0.5)
     losses = series.losses.assign(symbol=formula)
-    write_csvs(results, ReportSeries(series.price, series.tone, losses), tmp_path)
+    write_csvs(results, replace(series, losses=losses), tmp_path)
     [answer] = rows_of(tmp_path / "answers.csv")
     assert (answer["symbol"], answer["sentence"]) == ("'" + formula, "'+1")
     assert answer["reasons"] == "'@a"
@@ -101,6 +102,6 @@ def test_a_spreadsheet_takes_no_text_for_a_formula(small: Run, tmp_path: Path) -
 def test_a_run_without_answers_writes_headings(small: Run, tmp_path: Path) -> None:
     results, series = small
     results["results"] = []
-    write_csvs(results, ReportSeries(series.price, series.tone, series.losses[:0]), tmp_path)
+    write_csvs(results, replace(series, losses=series.losses[:0]), tmp_path)
     for name in ("answers", "arms", "folds", "losses"):
         assert (tmp_path / f"{name}.csv").read_text().startswith("symbol,target,horizon_bars")

@@ -1,0 +1,50 @@
+"""What a study leaves to look at over time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from moodtape.study.ablate import Outcome
+from moodtape.study.ground import Ground
+from moodtape.study.series import gate_series, predictions_table
+
+
+@pytest.fixture(scope="module")
+def gated(outcome: Outcome) -> Outcome:
+    """Return the outcome as if the real arm had a gate that two seeds read."""
+    study = outcome.studies[0]
+    real = study.arms[study.real]
+    n = len(study.rows)
+    gate = np.stack([np.linspace(0, 1, n), np.full(n, 0.5)])
+    forecasts = {key: np.repeat(values[:1], 2, axis=0) for key, values in real.by_key.items()}
+    arms = {**study.arms, study.real: replace(real, by_key={**forecasts, "gate": gate})}
+    return replace(outcome, studies=(replace(study, arms=arms),))
+
+
+def test_the_gate_over_time_is_the_real_arms_mean_over_seeds(
+    ground: Ground, outcome: Outcome, gated: Outcome
+) -> None:
+    table = gate_series(ground, gated)
+    rows = gated.studies[0].rows
+    assert len(table) == len(rows)
+    assert set(table["symbol"]) == {"BTC"}
+    np.testing.assert_allclose(table["gate"], np.linspace(0.25, 0.75, len(rows)))
+    cutoffs = table["time"].dt.tz_localize(None).to_numpy("datetime64[us]")
+    assert (cutoffs == ground.dataset.cutoff[rows]).all()
+    without = gate_series(ground, outcome)
+    assert without.empty
+    assert list(without) == list(table)
+
+
+def test_every_forecast_says_how_far_its_gate_stood_open(ground: Ground, gated: Outcome) -> None:
+    study = gated.studies[0]
+    table = predictions_table(ground, [study])
+    real = table[table["model"] == study.real]
+    for seed, expected in enumerate(study.arms[study.real].by_key["gate"]):
+        for _, part in real[real["seed"] == seed].groupby("target"):
+            np.testing.assert_array_equal(part["gate"], expected)
+    assert table.loc[table["model"] != study.real, "gate"].isna().all()
+    assert set(table["target"]) == set(ground.dataset.targets), "a gate is no target"
