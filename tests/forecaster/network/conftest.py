@@ -18,9 +18,18 @@ from moodtape.forecaster.train import Fit, NetworkForecaster
 from moodtape.records import Span
 
 ROWS, MARKET, SUBJECT = 900, 4, 3
+SMALL = Config.model_validate(
+    {
+        "network": {
+            "lookback_bars": 8, "sentiment_lookback_bars": 4, "filters": 4, "kernel": 3,
+            "pool": 2, "market_units": 8, "sentiment_units": 4, "hidden": 8, "dropout": 0.1,
+        },
+        "training": {"epochs": 8, "patience": 2, "batch_size": 32, "learning_rate": 0.01},
+    }
+)  # fmt: skip
 
 
-def _dataset(symbols: int = 1, seed: int = 0) -> Dataset:
+def small_dataset(symbols: int = 1, seed: int = 0) -> Dataset:
     """Return rows whose next return is the first column, whose volatility is the second."""
     rng = np.random.default_rng(seed)
     count = ROWS * symbols
@@ -56,11 +65,11 @@ def _dataset(symbols: int = 1, seed: int = 0) -> Dataset:
     )
 
 
-def _inputs(dataset: Dataset) -> Inputs:
+def inputs_of(dataset: Dataset) -> Inputs:
     return Inputs(dataset.features[:, :MARKET], dataset.features[:, MARKET:])
 
 
-def _fold(dataset: Dataset) -> Fold:
+def fold_of(dataset: Dataset) -> Fold:
     at = np.tile(np.arange(ROWS), len(dataset.symbols))
     edge = np.datetime64("2024-01-01", "us")
 
@@ -77,15 +86,7 @@ def device() -> Device:
 
 @pytest.fixture(scope="session")
 def small_config() -> Config:
-    return Config.model_validate(
-        {
-            "network": {
-                "lookback_bars": 8, "sentiment_lookback_bars": 4, "filters": 4, "kernel": 3,
-                "pool": 2, "market_units": 8, "sentiment_units": 4, "hidden": 8, "dropout": 0.1,
-            },
-            "training": {"epochs": 8, "patience": 2, "batch_size": 32, "learning_rate": 0.01},
-        }
-    )  # fmt: skip
+    return SMALL
 
 
 Cell = tuple[Dataset, Inputs, Fold]
@@ -96,8 +97,8 @@ def make_cell() -> Callable[..., Cell]:
     """Return a function that draws a data set with the inputs and fold of one fit."""
 
     def make(symbols: int = 1, seed: int = 0) -> Cell:
-        dataset = _dataset(symbols, seed)
-        return dataset, _inputs(dataset), _fold(dataset)
+        dataset = small_dataset(symbols, seed)
+        return dataset, inputs_of(dataset), fold_of(dataset)
 
     return make
 
