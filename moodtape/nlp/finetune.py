@@ -5,9 +5,12 @@
 3. Train in length-bucketed batches and keep a running average of the weights.
 4. After each pass score the dev split; the pass with the lowest dev loss wins.
 5. Fit one temperature for each head on the dev split (`calibration.py`).
-6. Export to ONNX with 8-bit weights (`export.py`).
+6. Export to ONNX with 8-bit weights (`export.py`), and compare its labels with the model's.
 
-    python -m moodtape.nlp.finetune --labels labels --out DIR
+    python -m moodtape.nlp.finetune --labels labels --out DIR [--device cuda]
+
+The same seed gives the same file on the same machine; another kind of processor rounds
+differently and gives a model as good, not the same one.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +31,8 @@ from moodtape.nlp import base_weights
 from moodtape.nlp.base import KINDS, LABELS
 from moodtape.nlp.calibration import dev_report, fit_temperatures
 from moodtape.nlp.labels import Examples, batches, read_examples
+from moodtape.nlp.model_folder import TOKENIZER_FILE
+from moodtape.nlp.onnx_scorer import OnnxScorer
 from moodtape.nlp.recipe import Recipe, model_facts
 from moodtape.nlp.tokens import encode, load_tokenizer, tokenizer_json
 
@@ -55,15 +61,25 @@ def require_torch() -> None:
 def build_model(folder: Path, dropout: float) -> Any:
     """Return the encoder with two heads: ids and mask (batch, tokens) in, logits out."""
     import torch
-    from transformers import BertModel
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    # It would report the pooler, which is left out on purpose.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call, unused-ignore]
+
+    encoder = AutoModel.from_pretrained(
+        str(folder),
+        add_pooling_layer=False,
+        local_files_only=True,
+        use_safetensors=True,
+        attn_implementation="eager",  # the same sums on every device
+    ).float()
 
     class TwoHeads(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
-            self.encoder = BertModel.from_pretrained(
-                str(folder), add_pooling_layer=False, local_files_only=True, use_safetensors=True
-            )
-            width = self.encoder.config.hidden_size
+            self.encoder = encoder
+            width = encoder.config.hidden_size
             self.dropout = torch.nn.Dropout(dropout)
             self.sentiment = torch.nn.Linear(width, len(LABELS))
             self.kind = torch.nn.Linear(width, len(KINDS))
@@ -77,30 +93,38 @@ def build_model(folder: Path, dropout: float) -> Any:
     return TwoHeads()
 
 
-def train(folder: Path, recipe: Recipe, log: TextIO = sys.stderr) -> Tuned:
-    """Fine-tune on the labels in `folder` and return the best pass by dev loss."""
+def train(
+    folder: Path, recipe: Recipe, base: Path, device: str = "cpu", log: TextIO | None = None
+) -> Tuned:
+    """Fine-tune the encoder in `base` on the labels in `folder`; return the best pass by dev loss.
+
+    Args:
+        device: what torch calls it: `cpu`, `cuda`.
+        log: where each pass is reported; standard error by default.
+    """
     require_torch()
     import numpy as np
     import torch
 
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its sums vary
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True)
     rng = np.random.default_rng(recipe.seed)
-    base = base_weights.base_folder()
     tokenizer_text = tokenizer_json(base / "tokenizer.json")
     tokenizer = load_tokenizer(tokenizer_text)
-    learn, dev = read_examples(folder, "train"), read_examples(folder, "dev")
+    learn = read_examples(folder, "train", recipe.without)
+    dev = read_examples(folder, "dev", recipe.without)
     ids, dev_ids = encode(tokenizer, learn.texts), encode(tokenizer, dev.texts)
     lengths = np.array([len(row) for row in ids])
     rows = np.repeat(np.arange(len(learn)), np.where(learn.own, recipe.own_repeat, 1))
     total = recipe.steps or recipe.epochs * math.ceil(len(rows) / recipe.batch_size)
 
-    model = build_model(base, recipe.dropout)
+    model = build_model(base, recipe.dropout).to(device)
     optimizer = torch.optim.AdamW(
         parameter_groups(model, recipe), weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: recipe.rate_at(s, total))
-    weights = torch.tensor(learn.class_weights(recipe.class_power, recipe.own_repeat)).float()
+    weights = learn.class_weights(recipe.class_power, recipe.own_repeat)
     average = copy.deepcopy(model)
     best: tuple[float, dict[str, Any]] = (math.inf, {})
     history: list[dict[str, float]] = []
@@ -120,7 +144,11 @@ def train(folder: Path, recipe: Recipe, log: TextIO = sys.stderr) -> Tuned:
                 break
         row = {"step": float(step)} | dev_report(*logits(average, dev_ids), dev)
         history.append(row)
-        print(" ".join(f"{name}={value:.4g}" for name, value in row.items()), file=log, flush=True)
+        print(
+            " ".join(f"{name}={value:.4g}" for name, value in row.items()),
+            file=log or sys.stderr,
+            flush=True,
+        )
         if row["loss"] < best[0]:
             best = (row["loss"], copy.deepcopy(average.state_dict()))
     average.load_state_dict(best[1])
@@ -143,14 +171,15 @@ def parameter_groups(model: Any, recipe: Recipe) -> list[dict[str, Any]]:
     return groups
 
 
-def pad(ids: list[list[int]]) -> tuple[Any, Any]:
-    """Return ids and mask as tensors, (batch, longest)."""
+def pad(ids: list[list[int]], model: Any) -> tuple[Any, Any]:
+    """Return ids and mask as tensors where the model is, (batch, longest)."""
     import torch
 
-    width = max(len(row) for row in ids)
-    padded = torch.tensor([row + [0] * (width - len(row)) for row in ids])
+    width, filler = max(len(row) for row in ids), model.encoder.config.pad_token_id
+    padded = torch.tensor([row + [filler] * (width - len(row)) for row in ids])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
-    return padded, mask
+    device = model.sentiment.weight.device
+    return padded.to(device), mask.to(device)
 
 
 def example_loss(
@@ -158,26 +187,33 @@ def example_loss(
     ids: list[list[int]],
     examples: Examples,
     batch: NDArray[np.int64],
-    weights: Any,
+    weights: NDArray[np.float64],
     recipe: Recipe,
 ) -> Any:
-    """Return the batch's loss: sentiment, plus kind on the rows that have one."""
+    """Return the batch's loss: sentiment, plus kind on the rows that have one.
+
+    A teacher's shares are soft as they are, and not smoothed again.
+    """
+    import numpy as np
     import torch
 
-    sentiment, kind = model(*pad([ids[i] for i in batch]))
-    loss = soft_loss(sentiment, torch.tensor(examples.sentiment[batch]).float(), recipe, weights)
-    target = torch.tensor(examples.kind[batch]).float()
-    known = target.sum(1) > 0
-    if bool(known.any()):
-        loss = loss + recipe.kind_weight * soft_loss(kind[known], target[known], recipe)
+    def moved(rows: NDArray[Any]) -> Any:
+        return torch.tensor(rows[batch]).float().to(sentiment.device)
+
+    sentiment, kind = model(*pad([ids[i] for i in batch], model))
+    smooth = np.where(examples.part == "taught", 0.0, recipe.label_smoothing)[:, None]
+    loss = soft_loss(sentiment, moved(examples.sentiment), moved(smooth), moved(weights)).mean()
+    known = np.flatnonzero(examples.kind[batch].sum(axis=1) > 0)
+    if len(known):
+        losses = soft_loss(kind, moved(examples.kind), moved(smooth))
+        loss = loss + recipe.kind_weight * losses[known].mean()
     return loss
 
 
-def soft_loss(scores: Any, target: Any, recipe: Recipe, weights: Any = 1.0) -> Any:
-    """Return the mean cross entropy against smoothed shares, classes weighted if asked."""
-    smooth = recipe.label_smoothing
+def soft_loss(scores: Any, target: Any, smooth: Any, weights: Any = 1.0) -> Any:
+    """Return each row's cross entropy against shares that are smoothed, (n, k) -> (n,)."""
     target = target * (1 - smooth) + smooth / target.shape[1]
-    return (-target * scores.log_softmax(1) * weights).sum(1).mean()
+    return (-target * scores.log_softmax(1) * weights).sum(1)
 
 
 def update_average(average: Any, model: Any, decay: float) -> None:
@@ -185,8 +221,7 @@ def update_average(average: Any, model: Any, decay: float) -> None:
     import torch
 
     with torch.no_grad():
-        for kept, new in zip(average.parameters(), model.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
+        torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
 def logits(model: Any, ids: list[list[int]], size: int = 64) -> tuple[Any, Any]:
@@ -201,9 +236,37 @@ def logits(model: Any, ids: list[list[int]], size: int = 64) -> tuple[Any, Any]:
     with torch.no_grad():
         for start in range(0, len(ids), size):
             rows = order[start : start + size]
-            first, second = model(*pad([ids[i] for i in rows]))
-            sentiment[rows], kind[rows] = first.numpy(), second.numpy()
+            first, second = model(*pad([ids[i] for i in rows], model))
+            sentiment[rows], kind[rows] = first.cpu().numpy(), second.cpu().numpy()
     return sentiment, kind
+
+
+def equal_labels(folder: Path, model: Any, texts: list[str]) -> float:
+    """Return the share of texts to which the exported file gives the model's own label."""
+    scorer = OnnxScorer(folder)
+    tokenizer = load_tokenizer((folder / TOKENIZER_FILE).read_text("utf-8"))
+    expected, _ = logits(model, encode(tokenizer, texts))
+    same = scorer.score(texts).argmax(axis=1) == expected.argmax(axis=1)
+    return float(same.mean())
+
+
+def make(labels: Path, out: Path, recipe: Recipe, device: str) -> None:
+    """Fine-tune, export, compare, and write the model's folder."""
+    from moodtape.nlp import export
+
+    tuned = train(labels, recipe, base_weights.base_folder(), device)
+    export.fold_temperatures(tuned.model, tuned.temperatures)
+    model = tuned.model.cpu()
+    proto = export.store_in_8_bits(export.to_onnx(model))
+    facts = model_facts(recipe, tuned.newest_text)
+    facts |= {"temperatures_folded_in": tuned.temperatures, "history": tuned.history}
+    export.write_folder(out, proto, tuned.tokenizer, facts)
+    dev = read_examples(labels, "dev")
+    facts["equal_labels_to_fp32"] = {
+        "texts": len(dev),
+        "share": equal_labels(out, model, dev.texts),
+    }
+    export.write_folder(out, proto, tuned.tokenizer, facts)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -214,17 +277,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--steps", type=int, help="stop after this many (a smoke test)")
+    parser.add_argument("--without", nargs="*", default=(), help="sources left out: news reddit x")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     given = parser.parse_args(arguments)
-    recipe = Recipe(epochs=given.epochs, steps=given.steps, seed=given.seed)
+    recipe = Recipe(
+        epochs=given.epochs, steps=given.steps, seed=given.seed, without=tuple(given.without)
+    )
     try:
-        from moodtape.nlp import export
-
-        tuned = train(given.labels, recipe)
-        export.fold_temperatures(tuned.model, tuned.temperatures)
-        proto = export.store_in_8_bits(export.to_onnx(tuned.model))
-        measured = {"temperatures_folded_in": tuned.temperatures, "history": tuned.history}
-        facts = model_facts(recipe, tuned.newest_text) | measured
-        export.write_folder(given.out, proto, tuned.tokenizer, facts)
+        make(given.labels, given.out, recipe, given.device)
     except MoodtapeError as exc:
         print(exc, file=sys.stderr)
         return exc.exit_code

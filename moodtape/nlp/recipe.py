@@ -23,6 +23,7 @@ class Recipe:
         own_repeat: passes over our own labels for each pass over the finance tweets.
         class_power: a class weighs its frequency to the minus this power.
         average_decay: the running average keeps this share of itself at each step.
+        without: sources whose crypto texts the model does not learn from.
     """
 
     epochs: int = 4
@@ -41,6 +42,7 @@ class Recipe:
     kind_weight: float = 0.5
     class_power: float = 0.5
     average_decay: float = 0.998
+    without: tuple[str, ...] = ()
 
     def rate_at(self, step: int, total: int) -> float:
         """Return the share of the peak rate: linear warm-up, then linear to zero."""

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from moodtape.errors import DataMissing, UsageError
+from moodtape.nlp.base import KINDS, LABELS
 from moodtape.nlp.calibration import cross_entropy, fit_temperature, softmax
-from moodtape.nlp.labels import batches, read_examples
+from moodtape.nlp.labels import OWN_FILES, batches, read_examples
 from moodtape.nlp.recipe import LABEL_MAKER_UNTIL, Recipe, model_facts
 
+PARTS = ("own", "hard", "tweets", "taught")
 LABELS_FOLDER = Path(__file__).parents[2] / "labels"
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "onnxscript", "safetensors"))
 
@@ -32,7 +34,9 @@ def test_soft_targets_share_a_disagreement(tmp_path: Path) -> None:
         }
     )
     tweets = pd.DataFrame({"text": ["t"], "label": ["negative"], "split": ["train"]})
+    own["source"] = ["news", "reddit", "news"]
     own.to_parquet(tmp_path / "own_crypto.parquet")
+    own.head(0).to_parquet(tmp_path / "own_crypto_hard.parquet")
     tweets.to_parquet(tmp_path / "twitter_financial.parquet")
     examples = read_examples(tmp_path, "train")
     assert examples.texts == ["a", "b", "t"]
@@ -43,8 +47,26 @@ def test_soft_targets_share_a_disagreement(tmp_path: Path) -> None:
     # own rows count twice: shares of the classes (2/3 + 1, 4/3, 2) / 5
     weights = examples.class_weights(power=1.0, own_repeat=2)
     shares = np.array([5 / 3, 4 / 3, 2]) / 5
-    np.testing.assert_allclose(weights, (1 / shares) / 3)
-    assert (weights * shares).sum() == pytest.approx(1)
+    np.testing.assert_allclose(weights, np.tile((1 / shares) / 3, (3, 1)))
+    assert (weights[0] * shares).sum() == pytest.approx(1)
+    assert read_examples(tmp_path, "train", without=("reddit",)).texts == ["a", "t"]
+
+    taught = own.head(2).assign(text=["u", "v"], published_at=own["published_at"].max())
+    for name, share in zip(
+        (*LABELS, *KINDS), (0.2, 0.3, 0.5, 0.1, 0.2, 0.3, 0.2, 0.2), strict=True
+    ):
+        taught[name] = share
+    taught.to_parquet(tmp_path / "taught.parquet")
+    more = read_examples(tmp_path, "train")
+    assert more.texts == ["a", "b", "t", "u", "v"]
+    assert more.part.tolist() == ["own", "own", "tweets", "taught", "taught"]
+    np.testing.assert_allclose(more.sentiment[3], [0.2, 0.3, 0.5])
+    np.testing.assert_allclose(more.kind[4], [0.1, 0.2, 0.3, 0.2, 0.2])
+    assert more.newest == pd.Timestamp("2025-07-01", tz="UTC"), "the model knows of taught texts"
+    told = more.class_weights(power=1.0, own_repeat=2)
+    np.testing.assert_allclose(told[:3], weights)
+    np.testing.assert_allclose(told[3:], 1)
+    assert read_examples(tmp_path, "dev").texts == ["c"], "nothing is taught for measuring"
 
 
 def test_missing_labels_say_which() -> None:
@@ -54,8 +76,11 @@ def test_missing_labels_say_which() -> None:
 
 def test_shipped_labels_are_what_their_card_says() -> None:
     train, dev = read_examples(LABELS_FOLDER, "train"), read_examples(LABELS_FOLDER, "dev")
-    assert (int(train.own.sum()), int(dev.own.sum())) == (3500, 500)
-    assert (int((~train.own).sum()), int((~dev.own).sum())) == (8105, 901)
+    counted = [{part: int((split.part == part).sum()) for part in PARTS} for split in (train, dev)]
+    assert counted == [
+        {"own": 3500, "hard": 1102, "tweets": 8105, "taught": 13948},
+        {"own": 500, "hard": 158, "tweets": 901, "taught": 0},
+    ]
     assert not set(train.texts) & set(dev.texts)
     own = pd.read_parquet(LABELS_FOLDER / "own_crypto.parquet")
     assert own["label"].value_counts().to_dict() == {
@@ -66,6 +91,17 @@ def test_shipped_labels_are_what_their_card_says() -> None:
     tweets = pd.read_parquet(LABELS_FOLDER / "twitter_financial.parquet")
     assert set(tweets["source"]) == {"twitter_financial"}
     assert set(tweets["licence"]) == {"MIT"}
+
+
+def test_taught_texts_are_older_than_what_the_model_is_measured_on() -> None:
+    taught = pd.read_parquet(LABELS_FOLDER / "taught.parquet")
+    read = [pd.read_parquet(LABELS_FOLDER / name) for name in OWN_FILES]
+    own = pd.concat(read)
+    measured = own[own["split"] == "dev"].groupby("dataset")["published_at"].min()
+    assert (taught["published_at"] < taught["dataset"].map(measured)).all()
+    assert set(taught["licence"]) == {"MIT", "CC-BY-4.0 (SocialGrep)"}
+    for names in (LABELS, KINDS):
+        np.testing.assert_allclose(taught[list(names)].sum(axis=1), 1, atol=3e-4)
 
 
 def test_batches_hold_every_row_once_and_little_padding() -> None:
@@ -121,12 +157,7 @@ def test_two_steps_export_and_score(tmp_path: Path, capsys: pytest.CaptureFixtur
     from moodtape.nlp.finetune import main
     from moodtape.nlp.onnx_scorer import OnnxScorer
 
-    labels, out = tmp_path / "labels", tmp_path / "model"
-    labels.mkdir()
-    for name in ("own_crypto", "twitter_financial"):
-        table = pd.read_parquet(LABELS_FOLDER / f"{name}.parquet")
-        some = pd.concat([table[table["split"] == split].head(32) for split in ("train", "dev")])
-        some.to_parquet(labels / f"{name}.parquet")
+    labels, out = few_labels(tmp_path), tmp_path / "model"
     runs = []
     for run in ("a", "b"):
         target = out / run
@@ -136,8 +167,41 @@ def test_two_steps_export_and_score(tmp_path: Path, capsys: pytest.CaptureFixtur
         facts = json.loads((target / "model.json").read_text("utf-8"))
         assert facts["recipe"]["steps"] == 2
         assert facts["bytes"] < 25_000_000
+        assert facts["equal_labels_to_fp32"]["texts"] == 96
+        assert facts["equal_labels_to_fp32"]["share"] > 0.9
         assert b"site-packages" not in (target / "model.onnx").read_bytes()
     assert "loss=" in capsys.readouterr().err
     for first, second in zip(*runs, strict=True):
         np.testing.assert_allclose(first.sum(axis=1), 1, atol=1e-6)
         assert np.array_equal(first, second), "the same seed gave another model"
+
+
+def few_labels(folder: Path) -> Path:
+    """Return a folder of label tables with 32 rows of each split, and 16 taught texts."""
+    labels = folder / "labels"
+    labels.mkdir()
+    for name in ("own_crypto", "own_crypto_hard", "twitter_financial"):
+        table = pd.read_parquet(LABELS_FOLDER / f"{name}.parquet")
+        some = pd.concat([table[table["split"] == split].head(32) for split in ("train", "dev")])
+        some.to_parquet(labels / f"{name}.parquet")
+    pd.read_parquet(LABELS_FOLDER / "taught.parquet").head(16).to_parquet(labels / "taught.parquet")
+    return labels
+
+
+@pytest.mark.torch
+@pytest.mark.skipif(not HAS_TORCH, reason="needs the torch extra")
+@pytest.mark.filterwarnings("ignore")
+def test_a_teacher_answers_for_every_text(tmp_path: Path) -> None:
+    """The base encoder stands in for the larger one: only its size differs."""
+    from moodtape.nlp.base_weights import base_folder
+    from moodtape.nlp.teacher import main
+
+    labels, out = few_labels(tmp_path), tmp_path / "out" / "taught.parquet"
+    given = ["--labels", str(labels), "--texts", str(labels / "taught.parquet")]
+    more = ["--encoder", str(base_folder()), "--out", str(out), "--seeds", "1", "2", "--steps", "1"]
+    assert main([*given, *more]) == 0
+    before, after = pd.read_parquet(labels / "taught.parquet"), pd.read_parquet(out)
+    assert list(after.columns) == list(before.columns)
+    assert after["text"].tolist() == before["text"].tolist()
+    np.testing.assert_allclose(after[list(LABELS)].sum(axis=1), 1, atol=3e-4)
+    assert not np.allclose(after[list(LABELS)], before[list(LABELS)]), "it copied what was there"
