@@ -189,8 +189,11 @@ def render_again(settings: Settings, run: str | None) -> Path:
     from moodtape.forecaster.report.page import ReportSeries, render_page
     from moodtape.forecaster.runs import find_run, read_json, write_text
 
-    folder = find_run(settings.runs, run, "series_gate.parquet", "ablate")
-    tables = {name: pd.read_parquet(folder / f"series_{name}.parquet") for name in SERIES}
+    folder = find_run(settings.runs, run, "series_losses.parquet", "ablate")
+    files = {name: folder / f"series_{name}.parquet" for name in SERIES}
+    if not files["gate"].exists():  # a run made before gates were kept
+        del files["gate"]
+    tables = {name: pd.read_parquet(file) for name, file in files.items()}
     page = render_page(read_json(folder / "results.json"), ReportSeries(**tables))
     write_text(folder / "report.html", page)
     return folder / "report.html"

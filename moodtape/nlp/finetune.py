@@ -22,19 +22,18 @@ import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from moodtape.errors import MoodtapeError, UsageError
+from moodtape.errors import MoodtapeError
 from moodtape.nlp import base_weights
-from moodtape.nlp.base import KINDS, LABELS
 from moodtape.nlp.calibration import dev_report, fit_temperatures
-from moodtape.nlp.labels import Examples, batches, read_examples
+from moodtape.nlp.labels import PARTS, Examples, batches, read_examples
 from moodtape.nlp.model_folder import TOKENIZER_FILE
 from moodtape.nlp.onnx_scorer import OnnxScorer
 from moodtape.nlp.recipe import Recipe, model_facts
 from moodtape.nlp.tokens import encode, load_tokenizer, tokenizer_json
+from moodtape.nlp.two_heads import build_model, logits, pad, require_torch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,47 +49,6 @@ class Tuned:
     temperatures: dict[str, float]
     history: list[dict[str, float]]
     newest_text: datetime
-
-
-def require_torch() -> None:
-    """Raise one clear line when the extra that trains is not installed."""
-    if any(util.find_spec(name) is None for name in ("torch", "onnxscript", "safetensors")):
-        raise UsageError("Fine-tuning needs the 'torch' extra: pip install \"moodtape[torch]\"")
-
-
-def build_model(folder: Path, dropout: float) -> Any:
-    """Return the encoder with two heads: ids and mask (batch, tokens) in, logits out."""
-    import torch
-    from transformers import AutoModel
-    from transformers.utils import logging
-
-    # It would report the pooler, which is left out on purpose.
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call, unused-ignore]
-
-    encoder = AutoModel.from_pretrained(
-        str(folder),
-        add_pooling_layer=False,
-        local_files_only=True,
-        use_safetensors=True,
-        attn_implementation="eager",  # the same sums on every device
-    ).float()
-
-    class TwoHeads(torch.nn.Module):  # type: ignore[misc, unused-ignore]
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = encoder
-            width = encoder.config.hidden_size
-            self.dropout = torch.nn.Dropout(dropout)
-            self.sentiment = torch.nn.Linear(width, len(LABELS))
-            self.kind = torch.nn.Linear(width, len(KINDS))
-
-        def forward(self, input_ids: Any, attention_mask: Any) -> tuple[Any, Any]:
-            hidden = self.encoder(input_ids, attention_mask=attention_mask).last_hidden_state
-            weights = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (batch, tokens, 1)
-            pooled = self.dropout((hidden * weights).sum(1) / weights.sum(1))  # (batch, width)
-            return self.sentiment(pooled), self.kind(pooled)
-
-    return TwoHeads()
 
 
 def train(
@@ -112,14 +70,14 @@ def train(
     rng = np.random.default_rng(recipe.seed)
     tokenizer_text = tokenizer_json(base / "tokenizer.json")
     tokenizer = load_tokenizer(tokenizer_text)
-    learn = read_examples(folder, "train", recipe.without)
-    dev = read_examples(folder, "dev", recipe.without)
+    learn = read_examples(folder, "train", recipe.parts, recipe.without)
+    dev = read_examples(folder, "dev", recipe.parts, recipe.without)
     ids, dev_ids = encode(tokenizer, learn.texts), encode(tokenizer, dev.texts)
     lengths = np.array([len(row) for row in ids])
     rows = np.repeat(np.arange(len(learn)), np.where(learn.own, recipe.own_repeat, 1))
     total = recipe.steps or recipe.epochs * math.ceil(len(rows) / recipe.batch_size)
 
-    model = build_model(base, recipe.dropout).to(device)
+    model = build_model(base, recipe.dropout, device).to(device)
     optimizer = torch.optim.AdamW(
         parameter_groups(model, recipe), weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
     )
@@ -171,17 +129,6 @@ def parameter_groups(model: Any, recipe: Recipe) -> list[dict[str, Any]]:
     return groups
 
 
-def pad(ids: list[list[int]], model: Any) -> tuple[Any, Any]:
-    """Return ids and mask as tensors where the model is, (batch, longest)."""
-    import torch
-
-    width, filler = max(len(row) for row in ids), model.encoder.config.pad_token_id
-    padded = torch.tensor([row + [filler] * (width - len(row)) for row in ids])
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
-    device = model.sentiment.weight.device
-    return padded.to(device), mask.to(device)
-
-
 def example_loss(
     model: Any,
     ids: list[list[int]],
@@ -224,23 +171,6 @@ def update_average(average: Any, model: Any, decay: float) -> None:
         torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
-def logits(model: Any, ids: list[list[int]], size: int = 64) -> tuple[Any, Any]:
-    """Return the logits of both heads, (n, 3) and (n, 5) float64."""
-    import numpy as np
-    import torch
-
-    model.eval()
-    order = np.argsort([len(row) for row in ids], kind="stable")
-    sentiment = np.empty((len(ids), len(LABELS)))
-    kind = np.empty((len(ids), len(KINDS)))
-    with torch.no_grad():
-        for start in range(0, len(ids), size):
-            rows = order[start : start + size]
-            first, second = model(*pad([ids[i] for i in rows], model))
-            sentiment[rows], kind[rows] = first.cpu().numpy(), second.cpu().numpy()
-    return sentiment, kind
-
-
 def equal_labels(folder: Path, model: Any, texts: list[str]) -> float:
     """Return the share of texts to which the exported file gives the model's own label."""
     scorer = OnnxScorer(folder)
@@ -261,11 +191,9 @@ def make(labels: Path, out: Path, recipe: Recipe, device: str) -> None:
     facts = model_facts(recipe, tuned.newest_text)
     facts |= {"temperatures_folded_in": tuned.temperatures, "history": tuned.history}
     export.write_folder(out, proto, tuned.tokenizer, facts)
-    dev = read_examples(labels, "dev")
-    facts["equal_labels_to_fp32"] = {
-        "texts": len(dev),
-        "share": equal_labels(out, model, dev.texts),
-    }
+    texts = read_examples(labels, "dev", recipe.parts).texts
+    share = equal_labels(out, model, texts)
+    facts["equal_labels_to_fp32"] = {"texts": len(texts), "share": share}
     export.write_folder(out, proto, tuned.tokenizer, facts)
 
 
@@ -277,12 +205,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--steps", type=int, help="stop after this many (a smoke test)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="label sets")
     parser.add_argument("--without", nargs="*", default=(), help="sources left out: news reddit x")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     given = parser.parse_args(arguments)
     recipe = Recipe(
-        epochs=given.epochs, steps=given.steps, seed=given.seed, without=tuple(given.without)
-    )
+        epochs=given.epochs, steps=given.steps, seed=given.seed,
+        parts=tuple(given.parts), without=tuple(given.without),
+    )  # fmt: skip
     try:
         make(given.labels, given.out, recipe, given.device)
     except MoodtapeError as exc:

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-OWN_FILES = ("own_crypto.parquet", "own_crypto_hard.parquet")
-TWEETS_FILE = "twitter_financial.parquet"
-TAUGHT_FILE = "taught.parquet"
-"""Texts without a label; a larger model's probabilities stand for one (`teacher.py`)."""
+FILES = {
+    "own": "own_crypto.parquet",
+    "hard": "own_crypto_hard.parquet",
+    "tweets": "twitter_financial.parquet",
+    "taught": "taught.parquet",
+}
+PARTS = tuple(FILES)
+"""Our own labels, the harder ones, those of finance tweets, and texts without a label, for
+which a larger model's probabilities stand (`teacher.py`)."""
 
 
 @dataclass(frozen=True)
@@ -68,40 +73,36 @@ class Examples:
         return weights
 
 
-def read_examples(folder: Path, split: str, without: Sequence[str] = ()) -> Examples:
-    """Return the rows of one split ("train" or "dev") of all label sets.
+def read_examples(
+    folder: Path, split: str, parts: Sequence[str] = PARTS, without: Sequence[str] = ()
+) -> Examples:
+    """Return the rows of one split ("train" or "dev") of some label sets.
 
     A text on which the two readings differed is a soft target: the decision has two
-    thirds, the overruled reading one third. Taught rows belong to "train" and may be
-    absent.
+    thirds, the overruled reading one third.
 
     Args:
+        parts: of `PARTS`.
         without: sources ("news", "reddit", "x") whose crypto texts are left out.
+    Raises:
+        DataMissing: a table is not there.
     """
     import numpy as np
     import pandas as pd
 
-    own, hard = (_read(folder / name, split, without) for name in OWN_FILES)
-    tweets = _read(folder / TWEETS_FILE, split)
-    taught = _read_taught(folder, split, without)
-    read = pd.concat([own, hard])
-    no_kind = np.zeros((len(tweets), len(KINDS)), dtype=np.float64)
-    sentiment = [
-        _soft(read, "label", LABELS),
-        _hard(tweets["label"], LABELS),
-        _shares(taught, LABELS),
-    ]
-    parts = {"own": own, "hard": hard, "tweets": tweets, "taught": taught}
+    tables = {part: _read(folder / FILES[part], split, without) for part in parts}
+    targets = [_targets(part, table) for part, table in tables.items()]
+    dated = [table["published_at"] for table in tables.values() if "published_at" in table]
     return Examples(
-        texts=[*read["text"], *tweets["text"], *taught["text"]],
-        sentiment=np.concatenate(sentiment),
-        kind=np.concatenate([_soft(read, "kind", KINDS), no_kind, _shares(taught, KINDS)]),
-        part=np.repeat(list(parts), [len(table) for table in parts.values()]),
-        newest=pd.concat([read["published_at"], taught["published_at"]]).max().to_pydatetime(),
+        texts=[text for table in tables.values() for text in table["text"]],
+        sentiment=np.concatenate([sentiment for sentiment, _ in targets]),
+        kind=np.concatenate([kind for _, kind in targets]),
+        part=np.repeat(list(tables), [len(table) for table in tables.values()]),
+        newest=pd.concat(dated).max().to_pydatetime(),
     )
 
 
-def _read(path: Path, split: str, without: Sequence[str] = ()) -> pd.DataFrame:
+def _read(path: Path, split: str, without: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
@@ -113,16 +114,15 @@ def _read(path: Path, split: str, without: Sequence[str] = ()) -> pd.DataFrame:
     return table[kept].reset_index(drop=True)
 
 
-def _read_taught(folder: Path, split: str, without: Sequence[str]) -> pd.DataFrame:
-    """Return what a teacher said of texts without a label; none for "dev"."""
-    import pandas as pd
+def _targets(part: str, table: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the shares of sentiment (n, 3) and kind (n, 5) of one table."""
+    import numpy as np
 
-    path = folder / TAUGHT_FILE
-    if split == "train" and path.is_file():
-        table = pd.read_parquet(path)
-        return table[~table["source"].isin(without)].reset_index(drop=True)
-    empty = pd.DataFrame({name: [] for name in ("text", *LABELS, *KINDS)})
-    return empty.assign(published_at=pd.to_datetime([], utc=True))
+    if part == "tweets":
+        return _hard(table["label"], LABELS), np.zeros((len(table), len(KINDS)), dtype=np.float64)
+    if part == "taught":
+        return _shares(table, LABELS), _shares(table, KINDS)
+    return _soft(table, "label", LABELS), _soft(table, "kind", KINDS)
 
 
 def _shares(taught: pd.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:

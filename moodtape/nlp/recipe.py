@@ -8,6 +8,7 @@ from typing import Any
 
 from moodtape.nlp import base_weights
 from moodtape.nlp.base import KINDS, LABELS
+from moodtape.nlp.labels import PARTS
 from moodtape.nlp.tokens import MAX_TOKENS, TEXT_VERSION
 
 LABEL_MAKER_UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
@@ -23,6 +24,7 @@ class Recipe:
         own_repeat: passes over our own labels for each pass over the finance tweets.
         class_power: a class weighs its frequency to the minus this power.
         average_decay: the running average keeps this share of itself at each step.
+        parts: label sets that the model learns from, of `labels.PARTS`.
         without: sources whose crypto texts the model does not learn from.
     """
 
@@ -42,6 +44,7 @@ class Recipe:
     kind_weight: float = 0.5
     class_power: float = 0.5
     average_decay: float = 0.998
+    parts: tuple[str, ...] = PARTS
     without: tuple[str, ...] = ()
 
     def rate_at(self, step: int, total: int) -> float:

@@ -14,10 +14,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moodtape.clock import utc_now
 from moodtape.errors import DataMissing, MoodtapeError, WarehouseLocked
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _HOLDER = re.compile(r"PID (\d+)")
 _HELD = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 
 _FRESH = ".new-"
-_ABANDONED_AFTER_S = 3600
+_ABANDONED_AFTER = timedelta(hours=1)
 
 _TURN = threading.RLock()
 
@@ -150,9 +152,10 @@ def found_warehouse(warehouse: Warehouse) -> None:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove what killed processes began; an hour is far more than a beginning takes."""
+    long_ago = (utc_now() - _ABANDONED_AFTER).timestamp()
     for begun in path.parent.glob(f"{path.name}{_FRESH}*"):
         try:
-            if time.time() - begun.stat().st_mtime > _ABANDONED_AFTER_S:
+            if begun.stat().st_mtime < long_ago:
                 begun.unlink()
         except FileNotFoundError:
             continue  # its process has just ended, or another one removed it

@@ -12,7 +12,7 @@ from moodtape.forecaster.ablation import Study
 from moodtape.forecaster.answers import target_losses
 from moodtape.forecaster.arms import NULL, SHIFT
 from moodtape.forecaster.layers import GATE
-from moodtape.forecaster.report.series import ReportSeries
+from moodtape.forecaster.report.series import ReportSeries, no_gate
 from moodtape.study.ablate import Outcome
 from moodtape.study.ground import Ground
 
@@ -117,7 +117,7 @@ def gate_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:
         for study in outcome.studies
         if GATE in study.arms[study.real].by_key
     ]
-    return pd.concat(parts) if parts else pd.DataFrame({c: [] for c in ("symbol", "time", "gate")})
+    return pd.concat(parts, ignore_index=True) if parts else no_gate()
 
 
 def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:

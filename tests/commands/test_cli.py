@@ -170,6 +170,9 @@ def test_a_study_from_files_to_page(loaded: Path, run: Callable[..., Any], files
         assert one["losses"] == two["losses"], "the same study gave other losses"
     again = run("report", "--run", results["run"], "--project", loaded)
     assert Path(again.out.strip()).read_text() == page
+    (folder / "series_gate.parquet").unlink()
+    older = run("report", "--run", results["run"], "--project", loaded)
+    assert Path(older.out.strip()).read_text() == page, "runs of before gates were kept have none"
 
 
 def moodtape_words() -> tuple[str, ...]:

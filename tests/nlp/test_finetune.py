@@ -11,10 +11,9 @@ import pytest
 from moodtape.errors import DataMissing, UsageError
 from moodtape.nlp.base import KINDS, LABELS
 from moodtape.nlp.calibration import cross_entropy, fit_temperature, softmax
-from moodtape.nlp.labels import OWN_FILES, batches, read_examples
+from moodtape.nlp.labels import FILES, PARTS, batches, read_examples
 from moodtape.nlp.recipe import LABEL_MAKER_UNTIL, Recipe, model_facts
 
-PARTS = ("own", "hard", "tweets", "taught")
 LABELS_FOLDER = Path(__file__).parents[2] / "labels"
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "onnxscript", "safetensors"))
 
@@ -34,11 +33,12 @@ def test_soft_targets_share_a_disagreement(tmp_path: Path) -> None:
         }
     )
     tweets = pd.DataFrame({"text": ["t"], "label": ["negative"], "split": ["train"]})
+    tweets["source"] = "twitter_financial"
     own["source"] = ["news", "reddit", "news"]
     own.to_parquet(tmp_path / "own_crypto.parquet")
-    own.head(0).to_parquet(tmp_path / "own_crypto_hard.parquet")
     tweets.to_parquet(tmp_path / "twitter_financial.parquet")
-    examples = read_examples(tmp_path, "train")
+    parts = ("own", "tweets")
+    examples = read_examples(tmp_path, "train", parts)
     assert examples.texts == ["a", "b", "t"]
     np.testing.assert_allclose(examples.sentiment, [[0, 0, 1], [1 / 3, 2 / 3, 0], [1, 0, 0]])
     np.testing.assert_allclose(examples.kind, [[1, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]])
@@ -49,7 +49,7 @@ def test_soft_targets_share_a_disagreement(tmp_path: Path) -> None:
     shares = np.array([5 / 3, 4 / 3, 2]) / 5
     np.testing.assert_allclose(weights, np.tile((1 / shares) / 3, (3, 1)))
     assert (weights[0] * shares).sum() == pytest.approx(1)
-    assert read_examples(tmp_path, "train", without=("reddit",)).texts == ["a", "t"]
+    assert read_examples(tmp_path, "train", parts, without=("reddit",)).texts == ["a", "t"]
 
     taught = own.head(2).assign(text=["u", "v"], published_at=own["published_at"].max())
     for name, share in zip(
@@ -57,7 +57,7 @@ def test_soft_targets_share_a_disagreement(tmp_path: Path) -> None:
     ):
         taught[name] = share
     taught.to_parquet(tmp_path / "taught.parquet")
-    more = read_examples(tmp_path, "train")
+    more = read_examples(tmp_path, "train", (*parts, "taught"))
     assert more.texts == ["a", "b", "t", "u", "v"]
     assert more.part.tolist() == ["own", "own", "tweets", "taught", "taught"]
     np.testing.assert_allclose(more.sentiment[3], [0.2, 0.3, 0.5])
@@ -66,7 +66,9 @@ def test_soft_targets_share_a_disagreement(tmp_path: Path) -> None:
     told = more.class_weights(power=1.0, own_repeat=2)
     np.testing.assert_allclose(told[:3], weights)
     np.testing.assert_allclose(told[3:], 1)
-    assert read_examples(tmp_path, "dev").texts == ["c"], "nothing is taught for measuring"
+    assert read_examples(tmp_path, "dev", (*parts, "taught")).texts == ["c"], (
+        "nothing is taught for measuring"
+    )
 
 
 def test_missing_labels_say_which() -> None:
@@ -78,7 +80,7 @@ def test_shipped_labels_are_what_their_card_says() -> None:
     train, dev = read_examples(LABELS_FOLDER, "train"), read_examples(LABELS_FOLDER, "dev")
     counted = [{part: int((split.part == part).sum()) for part in PARTS} for split in (train, dev)]
     assert counted == [
-        {"own": 3500, "hard": 1102, "tweets": 8105, "taught": 13948},
+        {"own": 3500, "hard": 1102, "tweets": 8105, "taught": 12949},
         {"own": 500, "hard": 158, "tweets": 901, "taught": 0},
     ]
     assert not set(train.texts) & set(dev.texts)
@@ -95,10 +97,12 @@ def test_shipped_labels_are_what_their_card_says() -> None:
 
 def test_taught_texts_are_older_than_what_the_model_is_measured_on() -> None:
     taught = pd.read_parquet(LABELS_FOLDER / "taught.parquet")
-    read = [pd.read_parquet(LABELS_FOLDER / name) for name in OWN_FILES]
-    own = pd.concat(read)
+    own = pd.concat([pd.read_parquet(LABELS_FOLDER / FILES[part]) for part in ("own", "hard")])
     measured = own[own["split"] == "dev"].groupby("dataset")["published_at"].min()
     assert (taught["published_at"] < taught["dataset"].map(measured)).all()
+    tweets = pd.read_parquet(LABELS_FOLDER / FILES["tweets"])
+    assert not set(taught["text"]) & {*own["text"], *tweets["text"]}
+    assert not taught["text"].duplicated().any()
     assert set(taught["licence"]) == {"MIT", "CC-BY-4.0 (SocialGrep)"}
     for names in (LABELS, KINDS):
         np.testing.assert_allclose(taught[list(names)].sum(axis=1), 1, atol=3e-4)

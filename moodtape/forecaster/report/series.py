@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def no_gate() -> pd.DataFrame:
+    """Return the gate's table without a row."""
+    import pandas as pd
+
+    return pd.DataFrame({column: [] for column in ("symbol", "time", "gate")})
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,10 @@ class ReportSeries:
         averaged over seeds; positive where the subject helped.
     gate: columns symbol, time (cut-off of a test row), gate (how far the real arm's network
         let the branch under test in, 0 shut to 1 open, averaged over seeds). No rows where
-        no network with a gate was fitted.
+        no network with a gate was fitted, and in runs that did not keep it yet.
     """
 
     price: pd.DataFrame
     tone: pd.DataFrame
     losses: pd.DataFrame
-    gate: pd.DataFrame
+    gate: pd.DataFrame = field(default_factory=no_gate)
