@@ -182,6 +182,7 @@ def equal_labels(folder: Path, model: Any, texts: list[str]) -> float:
 
 def make(labels: Path, out: Path, recipe: Recipe, device: str) -> None:
     """Fine-tune, export, compare, and write the model's folder."""
+    require_torch()  # before the base weights, which come with the same extra
     from moodtape.nlp import export
 
     tuned = train(labels, recipe, base_weights.base_folder(), device)
