@@ -2,9 +2,10 @@
 
     python benchmarks/eval_scorers.py [--extra FILE.parquet SOURCE,SOURCE...] [--errors FILE.csv]
 
-The dev rows of `labels/` are scored by the bundled model, by the word list, and by tf-idf with
-logistic regression fitted on the same train rows with the same weights. `--extra` names a
-file with `text`, `source`, and `label` and/or `score`, and which of its sources to read.
+The dev rows of `labels/` are scored by the bundled model, by the word list, by tf-idf with
+logistic regression fitted on the same labelled train rows with the same weights, and by VADER
+where it is installed (`pip install vaderSentiment`). `--extra` names a file with `text`,
+`source`, and `label` and/or `score`, and which of its sources to read.
 Intervals: 2,000 bootstrap resamples of the rows, 2.5th to 97.5th percentile.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,13 @@ import numpy as np
 import pandas as pd
 
 from moodtape.nlp.base import KINDS, LABELS
-from moodtape.nlp.evaluate import compare, confusion, label_classes, macro_f1
+from moodtape.nlp.evaluate import (
+    calibration_bins,
+    compare,
+    confusion,
+    label_classes,
+    macro_f1,
+)
 from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.onnx_scorer import OnnxScorer
 from moodtape.nlp.recipe import Recipe
@@ -31,6 +39,7 @@ GROUPS = {
     "zakariaeyahya_2510": "own, Reddit of 2025",
     "socialgrep_rbitcoin_2206": "own, Reddit of 2022",
 }
+TWEETS = "twitter_financial"
 
 
 class WordStatistics:
@@ -55,13 +64,33 @@ class WordStatistics:
         return self.model.predict_proba(self.words.transform(texts))[:, [*map(found.index, names)]]
 
 
+class Vader:
+    """The word list and rules of Hutto & Gilbert (2014), cut at the +-.05 that they name.
+
+    It gives no probabilities, so its calibration error says nothing.
+    """
+
+    def __init__(self) -> None:
+        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+        self.polarity = SentimentIntensityAnalyzer().polarity_scores
+
+    def score(self, texts: list[str]) -> Any:
+        """Return .9 for the answer, and the rest by the compound score to rank by, (n, 3)."""
+        compound = np.array([self.polarity(text)["compound"] for text in texts])
+        answer = np.eye(len(LABELS))[np.digitize(compound, (-0.05, np.nextafter(0.05, 0)))]
+        lean = np.stack([(1 - compound) / 2, np.zeros_like(compound), (1 + compound) / 2], axis=1)
+        return 0.9 * answer + 0.1 * lean
+
+
 def read_labels() -> pd.DataFrame:
-    """Return both label tables with `group` (where a text is from) and `own`."""
+    """Return the three label tables with `group` (where a text is from) and `own`."""
     own = pd.read_parquet(FOLDER / "own_crypto.parquet")
     own["group"] = own["dataset"].map(GROUPS)
+    hard = pd.read_parquet(FOLDER / "own_crypto_hard.parquet").assign(group="hard")
     tweets = pd.read_parquet(FOLDER / "twitter_financial.parquet")
     return pd.concat(
-        [own.assign(own=True), tweets.assign(own=False, group="twitter_financial")],
+        [own.assign(own=True), hard.assign(own=True), tweets.assign(own=False, group=TWEETS)],
         ignore_index=True,
     )
 
@@ -103,7 +132,8 @@ def sentiment_table(scorers: Mapping[str, Any], table: pd.DataFrame, groups: lis
     )
     print("|---|---|---|---|---|---|---|---|")
     for group in groups:
-        part = table[(table["group"] == group) | (table["own"].eq(True) & (group == "own, all"))]
+        ours = table["group"].isin(GROUPS.values()) & (group == "own, all")
+        part = table[ours | (table["group"] == group)]
         for name, scorer in scorers.items():
             print(row(group, name, part, scorer.score(part["text"].tolist())), flush=True)
 
@@ -127,6 +157,14 @@ def kind_table(bundled: OnnxScorer, train: pd.DataFrame, dev: pd.DataFrame) -> N
         print(pd.DataFrame(counts, index=KINDS, columns=KINDS).to_string())
 
 
+def curve(bundled: OnnxScorer, dev: pd.DataFrame) -> None:
+    """Print how often the model is right where it says it is this sure, own dev rows."""
+    shares = bundled.score(dev["text"].tolist())
+    print("\n| it is this sure | rows | right |\n|---|---|---|")
+    for count, confidence, right in calibration_bins(shares, label_classes(dev["label"]), 10):
+        print(f"| {confidence:.2f} | {count} | {right:.2f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="How often each scorer is right.")
     parser.add_argument("--model", type=Path, help="folder of a model; the bundled one by default")
@@ -136,13 +174,17 @@ def main() -> None:
     labels = read_labels()
     train, dev = labels[labels["split"] == "train"], labels[labels["split"] == "dev"]
     weights = np.where(train["own"], Recipe.own_repeat, 1)
-    scorers = {
+    scorers: dict[str, Any] = {
         "bundled": OnnxScorer(given.model),
         "lexicon": LexiconScorer(),
         "tf-idf + logistic": WordStatistics(train["text"], train["label"], weights),
     }
-    sentiment_table(scorers, dev, [*GROUPS.values(), "own, all", "twitter_financial"])
-    kind_table(scorers["bundled"], train[train["own"]], dev[dev["own"]])
+    if find_spec("vaderSentiment"):
+        scorers["VADER"] = Vader()
+    sentiment_table(scorers, dev, [*GROUPS.values(), "own, all", "hard", TWEETS])
+    easier = dev[dev["group"].isin(GROUPS.values())]
+    kind_table(scorers["bundled"], train[train["own"]], easier)
+    curve(scorers["bundled"], easier)
     if given.extra:
         extra = pd.read_parquet(given.extra[0])
         names = given.extra[1].split(",")

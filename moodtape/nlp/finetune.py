@@ -77,7 +77,8 @@ def train(
     rows = np.repeat(np.arange(len(learn)), np.where(learn.own, recipe.own_repeat, 1))
     total = recipe.steps or recipe.epochs * math.ceil(len(rows) / recipe.batch_size)
 
-    model = build_model(base, recipe.dropout, device).to(device)
+    half = recipe.precision == "bf16"
+    model = build_model(base, recipe.dropout, plain_attention=half or device != "cpu").to(device)
     optimizer = torch.optim.AdamW(
         parameter_groups(model, recipe), weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
     )
@@ -90,7 +91,8 @@ def train(
     while step < total:
         model.train()
         for batch in batches(lengths, rng.permutation(rows), recipe.batch_size, rng):
-            loss = example_loss(model, ids, learn, batch, weights, recipe)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+                loss = example_loss(model, ids, learn, batch, weights, recipe)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -208,11 +210,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="stop after this many (a smoke test)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="label sets")
     parser.add_argument("--without", nargs="*", default=(), help="sources left out: news reddit x")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default=Recipe.precision)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     given = parser.parse_args(arguments)
     recipe = Recipe(
         epochs=given.epochs, steps=given.steps, seed=given.seed,
-        parts=tuple(given.parts), without=tuple(given.without),
+        parts=tuple(given.parts), without=tuple(given.without), precision=given.precision,
     )  # fmt: skip
     try:
         make(given.labels, given.out, recipe, given.device)

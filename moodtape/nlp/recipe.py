@@ -26,6 +26,8 @@ class Recipe:
         average_decay: the running average keeps this share of itself at each step.
         parts: label sets that the model learns from, of `labels.PARTS`.
         without: sources whose crypto texts the model does not learn from.
+        precision: of the matrix products in training: "fp32" or "bf16". Weights, sums and the
+            dev split are fp32 either way.
     """
 
     epochs: int = 4
@@ -46,6 +48,7 @@ class Recipe:
     average_decay: float = 0.998
     parts: tuple[str, ...] = PARTS
     without: tuple[str, ...] = ()
+    precision: str = "fp32"
 
     def rate_at(self, step: int, total: int) -> float:
         """Return the share of the peak rate: linear warm-up, then linear to zero."""

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from importlib import util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moodtape.errors import UsageError
 from moodtape.nlp.base import KINDS, LABELS
-
-if TYPE_CHECKING:
-    pass
-
 
 def require_torch() -> None:
     """Raise one clear line when the extra that trains is not installed."""
@@ -19,8 +15,13 @@ def require_torch() -> None:
         raise UsageError("Fine-tuning needs the 'torch' extra: pip install \"moodtape[torch]\"")
 
 
-def build_model(folder: Path, dropout: float, device: str = "cpu") -> Any:
-    """Return the encoder with two heads: ids and mask (batch, tokens) in, logits out."""
+def build_model(folder: Path, dropout: float, plain_attention: bool = False) -> Any:
+    """Return the encoder with two heads: ids and mask (batch, tokens) in, logits out.
+
+    Args:
+        plain_attention: as matrix products, not by a fused kernel. On a GPU those kernels add
+            up in no fixed order; in bf16 on a CPU their backward pass is the slow one.
+    """
     import torch
     from transformers import AutoModel
     from transformers.utils import logging
@@ -33,8 +34,7 @@ def build_model(folder: Path, dropout: float, device: str = "cpu") -> Any:
         add_pooling_layer=False,
         local_files_only=True,
         use_safetensors=True,
-        # On a GPU the fused kernels of attention add up in no fixed order.
-        attn_implementation=None if device == "cpu" else "eager",
+        attn_implementation="eager" if plain_attention else None,
     ).float()
 
     class TwoHeads(torch.nn.Module):  # type: ignore[misc, unused-ignore]

@@ -165,11 +165,12 @@ def test_two_steps_export_and_score(tmp_path: Path, capsys: pytest.CaptureFixtur
     runs = []
     for run in ("a", "b"):
         target = out / run
-        assert main(["--labels", str(labels), "--out", str(target), "--steps", "2"]) == 0
+        given = ["--labels", str(labels), "--out", str(target), "--steps", "2"]
+        assert main([*given, "--precision", "bf16"]) == 0
         scorer = OnnxScorer(target)
         runs.append(scorer.score_and_classify(["Bitcoin soars", "Exchange hacked", ""]))
         facts = json.loads((target / "model.json").read_text("utf-8"))
-        assert facts["recipe"]["steps"] == 2
+        assert (facts["recipe"]["steps"], facts["recipe"]["precision"]) == (2, "bf16")
         assert facts["bytes"] < 25_000_000
         assert facts["equal_labels_to_fp32"]["texts"] == 96
         assert facts["equal_labels_to_fp32"]["share"] > 0.9
