@@ -9,6 +9,7 @@ from typing import Any
 from moodtape.errors import UsageError
 from moodtape.nlp.base import KINDS, LABELS
 
+
 def require_torch() -> None:
     """Raise one clear line when the extra that trains is not installed."""
     if any(util.find_spec(name) is None for name in ("torch", "onnxscript", "safetensors")):
