@@ -11,6 +11,7 @@ from moodtape.config.section import Section
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 TargetName = Literal["return", "direction", "volatility"]
+KindName = Literal["event", "recap", "forecast", "promotion", "other", "unknown"]
 MARGIN: dict[TargetName, float] = {"return": 0.005, "direction": 0.003, "volatility": 0.01}
 TARGETS: tuple[TargetName, ...] = ("return", "direction", "volatility")
 
@@ -27,6 +28,10 @@ class SentimentSection(Section):
     )
     sources: tuple[Literal["news", "reddit", "x"], ...] = Field(
         ("news", "reddit", "x"), description="text sources that a study reads"
+    )
+    kinds: tuple[KindName, ...] = Field(
+        (),
+        description="kinds of text that a study reads, such as `event`; all where none is named",
     )
     market_texts: bool = Field(True, description="texts about no coin reach every symbol")
     repost_window_h: float = Field(

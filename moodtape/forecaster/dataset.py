@@ -162,6 +162,7 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
             request.scorer or "",
             sources,
             request.as_of,
+            config.sentiment.kinds,
         )
         seen = read.seen_hours(connection, request.scorer or "", sources, request.as_of)
         coverage = read.coverage(connection, sources)

@@ -103,8 +103,14 @@ def hourly_sums(
     scorer: str,
     sources: Sequence[str],
     as_of: datetime,
+    kinds: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return sums per symbol, source, collection and hour, of hours over by `as_of`."""
+    """Return sums per symbol, source, collection and hour, of hours over by `as_of`.
+
+    Args:
+        kinds: count only texts of these kinds; all where none is named. An hour that was
+            watched and had texts of other kinds alone has no row, like one without texts.
+    """
     return connection.execute(
         query("hourly_as_of"),
         {
@@ -112,6 +118,7 @@ def hourly_sums(
             "scorer": scorer,
             "sources": list(sources),
             "as_of": as_of,
+            "kinds": list(kinds),
         },
     ).df()
 

@@ -149,8 +149,10 @@ def test_an_hour_is_read_when_it_is_over_and_its_kinds_are_one(connection: Any) 
     add_hour(connection, 3, 9, source="reddit")
     add_hour(connection, 3, 9, scorer="other@1")
 
-    def seen(as_of: float, symbols: tuple[str, ...] = ("BTC",)) -> list[tuple[Any, ...]]:
-        table = read.hourly_sums(connection, symbols, "s@1", ["news"], hour(as_of))
+    def seen(
+        as_of: float, symbols: tuple[str, ...] = ("BTC",), kinds: tuple[str, ...] = ()
+    ) -> list[tuple[Any, ...]]:
+        table = read.hourly_sums(connection, symbols, "s@1", ["news"], hour(as_of), kinds)
         columns = ["symbol", "n", "n_stale", "n_repost", "sum_tone", "sum_tone_squared"]
         return [tuple(row) for row in table[columns].itertuples(index=False)]
 
@@ -158,6 +160,9 @@ def test_an_hour_is_read_when_it_is_over_and_its_kinds_are_one(connection: Any) 
     assert seen(4) == [("BTC", 2, 4, 6, 150, 12_500)]
     assert seen(5) == [("BTC", 2, 4, 6, 150, 12_500), ("BTC", 1, 2, 3, -7, 49)]
     assert [row[0] for row in seen(4, ("BTC", "ETH"))] == ["BTC", "ETH"]
+    assert seen(5, kinds=("event",)) == [("BTC", 1, 2, 3, 100, 10_000)], "events alone"
+    assert seen(5, kinds=("event", "unknown"))[1][4] == -7
+    assert seen(5, kinds=("promotion",)) == []
     hours = read.seen_hours(connection, "s@1", ["news", "reddit"], hour(4))
     assert list(zip(hours["source"], hours["hour"], strict=True)) == [
         ("news", hour(3)),

@@ -1,4 +1,5 @@
--- Hourly sums over all kinds of text, of hours that were over by $as_of.
+-- Hourly sums over the named kinds of text, all where none is named, of hours that were
+-- over by $as_of.
 SELECT
     symbol, source, collection, hour,
     sum(n)::INTEGER AS n,
@@ -12,5 +13,6 @@ FROM sentiment_hourly
 WHERE
     list_contains($symbols, symbol) AND scorer = $scorer AND list_contains($sources, source)
     AND hour + INTERVAL 1 HOUR <= $as_of
+    AND (len($kinds) = 0 OR list_contains($kinds, kind))
 GROUP BY symbol, source, collection, hour
 ORDER BY symbol, source, collection, hour;
