@@ -98,3 +98,18 @@ class PeerFit:
             self.optimizer.step()
             total += loss.detach()
         return float(total) / len(parts)
+
+    def predict(self, rows: Any, batch: int = 512) -> dict[str, Any]:
+        """Return the answers at some rows by key, (n,)."""
+        self.network.eval()
+        found: dict[str, list[Any]] = {key: [] for key in self.answers}
+        with torch.no_grad():
+            for row in torch.as_tensor(np.asarray(rows), device=self.device).split(batch):
+                windows = {
+                    key: matrix[row[:, None] + self.steps[key]]
+                    for key, matrix in self.columns.items()
+                }
+                answers = self.network(windows["market"], windows["subject"])
+                for key, values in answers.items():
+                    found[key].append(values[:, 0].cpu().numpy())
+        return {key: np.concatenate(parts) for key, parts in found.items()}
