@@ -61,7 +61,11 @@ def prepare(wanted: str = "auto", precision: str = "float32") -> Device:
             f"KERAS_BACKEND is {backend}, which is not installed. Unset it to use tensorflow."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if wanted != GPU:
+        # A step is a hundred small products: a second thread waits as long as it helps, and
+        # costs a fifth more CPU seconds (benchmarks/bench_training.py).
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if wanted == CPU:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
