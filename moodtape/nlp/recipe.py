@@ -32,7 +32,7 @@ class Recipe:
 
     epochs: int = 4
     steps: int | None = None
-    seed: int = 20261124
+    seed: int = 1
     batch_size: int = 32
     learning_rate: float = 1.5e-4
     head_learning_rate: float = 6e-4
@@ -48,7 +48,7 @@ class Recipe:
     average_decay: float = 0.998
     parts: tuple[str, ...] = PARTS
     without: tuple[str, ...] = ()
-    precision: str = "fp32"
+    precision: str = "bf16"
 
     def rate_at(self, step: int, total: int) -> float:
         """Return the share of the peak rate: linear warm-up, then linear to zero."""
