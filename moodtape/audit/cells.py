@@ -13,6 +13,7 @@ from moodtape.forecaster import splits
 from moodtape.forecaster.ablation import FitPredict, scaled_features
 from moodtape.forecaster.arms import Arm, build_inputs
 from moodtape.forecaster.baselines import baselines
+from moodtape.forecaster.calibration import calibrated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,11 +148,22 @@ def fold_blocks(
         at,
         begun,
     )
-    forecasts = {who: fit(dataset, inputs, fold, test, seed=0) for who, fit in forecasters.items()}
-    for who, by_key in (baselines(dataset, fold, test) | forecasts).items():
-        names = tuple(f"{name} forecast {key}, {who}" for key in by_key)
-        values = _columns(list(by_key.values()))
-        yield Block(Stage.FORECASTS, names, values, test, at[test], at[test])
+    rows, tested = np.concatenate([fold.calibrate, test]), len(fold.calibrate)
+    forecasts = {who: fit(dataset, inputs, fold, rows, seed=0) for who, fit in forecasters.items()}
+    for who, by_key in (baselines(dataset, fold, rows) | forecasts).items():
+        raw = {key: values[tested:] for key, values in by_key.items()}
+        corrected = calibrated(dataset, fold.calibrate, test, by_key)
+        for kind, found in (("forecast", raw), ("calibrated", corrected)):
+            values = _columns(list(found.values()))
+            names = tuple(
+                f"{name} {kind} {key}, {who}" for key, v in found.items() for _ in range(_wide(v))
+            )
+            yield Block(Stage.FORECASTS, names, values, test, at[test], at[test])
+
+
+def _wide(values: Floats) -> int:
+    """Return how many columns an array has: (n,) is one."""
+    return 1 if values.ndim == 1 else values.shape[1]
 
 
 def _input_names(dataset: Dataset, arm: Arm) -> list[str]:

@@ -138,10 +138,11 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]]) -> None:
         if item["p_up"] is not None:
             parts.append(f"P(up) {item['p_up']:.1%}")
         if item["quantiles"]:
-            middle, low, high = (item["quantiles"][level] for level in ("0.5", "0.05", "0.95"))
-            parts.append(f"median {middle:+.2%}, nine in ten between {low:+.2%} and {high:+.2%}")
+            between = _nine_in_ten(item["quantiles"], "+.2%")
+            parts.append(f"median {item['quantiles']['0.5']:+.2%}{between}")
         if item["volatility"] is not None:
-            parts.append(f"volatility {item['volatility']:.2%} a bar")
+            between = _nine_in_ten(item["volatility_quantiles"] or {}, ".2%")
+            parts.append(f"volatility {item['volatility']:.2%} a bar{between}")
         if item["gate"] is not None:
             parts.append(f"gate {item['gate']:.2f}")
         bars = "bar" if item["horizon_bars"] == 1 else "bars"
@@ -149,3 +150,10 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]]) -> None:
             f"{item['symbol']} at {item['cutoff'][:16].replace('T', ' ')} UTC,"
             f" {item['horizon_bars']} {bars} ahead: {'; '.join(parts)}"
         )
+
+
+def _nine_in_ten(quantiles: Mapping[str, float], form: str) -> str:
+    """Return the interval of nine in ten, or nothing where no row was left to calibrate it on."""
+    if not {"0.05", "0.95"} <= set(quantiles):
+        return ""
+    return f", nine in ten between {quantiles['0.05']:{form}} and {quantiles['0.95']:{form}}"

@@ -7,7 +7,7 @@ rows. What the forecasts say is told by `answers.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from moodtape.config import Config
 from moodtape.forecaster.arms import Arm, Displacement, Inputs, build_inputs, real_arm, shift_room
 from moodtape.forecaster.baselines import baselines
+from moodtape.forecaster.calibration import Calibrated, calibrated
 from moodtape.forecaster.linear import fit_predict_linear
 from moodtape.forecaster.scaling import Scaler
 
@@ -59,6 +60,8 @@ class Study:
     """All forecasts of one forecaster, and the rows they are for.
 
     rows: test rows in order of time, shape (n,); fold: of each, shape (n,).
+    calibrated: by arm or baseline, then by target key: quantiles (n, 5) of a return or of log
+        volatility, P(up) (n,); of an arm, around the mean of its seeds, as it is served.
     """
 
     forecaster: str
@@ -68,6 +71,7 @@ class Study:
     baselines: Mapping[str, Mapping[str, Floats]]
     helps_allowed: bool
     real: str
+    calibrated: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
 
 
 def run_study(
@@ -81,6 +85,8 @@ def run_study(
 ) -> Study:
     """Fit every cell of one forecaster and return its forecasts on all test rows.
 
+    Each fold's forecasts are calibrated on its `calibrate` rows, beside the raw ones.
+
     Args:
         fit_predict: what fits a cell; the linear forecaster by default.
         progress: told the name of each cell before it is fitted.
@@ -90,26 +96,37 @@ def run_study(
     draws = LINEAR_SHIFT_DRAWS if forecaster == LINEAR else seeds
     collected: dict[str, dict[str, list[list[Floats]]]] = {a.name: {} for a in arms}
     simple: dict[str, dict[str, list[Floats]]] = {}
+    corrected: dict[str, list[Calibrated]] = {}
     folds = [fold for fold in folds if len(fold.test)]
     for fold in folds:
         scaled = scaled_features(dataset, fold)
+        rows, tested = np.concatenate([fold.calibrate, fold.test]), len(fold.calibrate)
         for arm in arms:
+            cells: list[Mapping[str, Floats]] = []
             count = draws if arm.treatment == "shift" else seeds
             for seed in range(count):
                 if progress is not None:
                     progress(f"{forecaster}: fold {fold.number + 1}, {arm.name}, seed {seed + 1}")
                 inputs = build_inputs(dataset, scaled, arm, Displacement(seed, room))
                 forecasts = (
-                    fit_predict_linear(dataset, inputs, fold, fold.test)
+                    fit_predict_linear(dataset, inputs, fold, rows)
                     if fit_predict is None
-                    else fit_predict(dataset, inputs, fold, fold.test, seed=seed)
+                    else fit_predict(dataset, inputs, fold, rows, seed=seed)
                 )
+                cells.append(forecasts)
                 for key, values in forecasts.items():
                     parts = collected[arm.name].setdefault(key, [[] for _ in range(count)])
-                    parts[seed].append(values)
-        for name, by_key in baselines(dataset, fold, fold.test).items():
+                    parts[seed].append(values[tested:])
+            mean = {key: np.mean([cell[key] for cell in cells], axis=0) for key in cells[0]}
+            corrected.setdefault(arm.name, []).append(
+                calibrated(dataset, fold.calibrate, fold.test, mean)
+            )
+        for name, by_key in baselines(dataset, fold, rows).items():
+            corrected.setdefault(name, []).append(
+                calibrated(dataset, fold.calibrate, fold.test, by_key)
+            )
             for key, values in by_key.items():
-                simple.setdefault(name, {}).setdefault(key, []).append(values)
+                simple.setdefault(name, {}).setdefault(key, []).append(values[tested:])
     return Study(
         forecaster=forecaster,
         rows=np.concatenate([f.test for f in folds]),
@@ -130,6 +147,10 @@ def run_study(
         },
         helps_allowed=strict,
         real=real_arm(arms).name,
+        calibrated={
+            name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+            for name, parts in corrected.items()
+        },
     )
 
 

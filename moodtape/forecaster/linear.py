@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moodtape.forecaster.target import answer_unit
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from threadpoolctl import ThreadpoolController
@@ -73,9 +75,7 @@ def _fit_predict(
     dataset: Dataset, target: Target, inputs: Inputs, fold: Fold, rows: Rows
 ) -> Floats:
     """Return forecasts of one target at some rows."""
-    scale = np.ones(len(target.y))
-    if target.name == "return":
-        scale = np.sqrt(dataset.trailing_variance * target.horizon_bars)
+    scale = answer_unit(target.name, target.horizon_bars, dataset.trailing_variance)
     # In these units the deciding loss of every target is a plain squared error.
     y = target.y / scale
     train = fold.train[~np.isnan(y[fold.train])]

@@ -39,6 +39,35 @@ def pinball(y_true: Floats, y_pred: Floats, level: float) -> Floats:
     return np.maximum(level * gap, (level - 1) * gap)
 
 
+def inside(y_true: Floats, low: Floats, high: Floats) -> Floats:
+    """Return 1 where the answer lies in an interval, its ends included. 3 x (n,) -> (n,)"""
+    return ((low <= y_true) & (y_true <= high)).astype(np.float64)
+
+
+BINS = 10
+
+
+def reliability(y_true: Floats, p: Floats, bins: int = BINS) -> list[tuple[float, float, int]]:
+    """Return mean probability, share of ups and count in bins of equal counts, by probability.
+
+    Equal counts, since P(up) of a bar hardly leaves the middle; fewer bins where values tie.
+    """
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)))
+    place = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, max(len(edges) - 2, 0))
+    return [
+        (float(p[place == i].mean()), float(y_true[place == i].mean()), int((place == i).sum()))
+        for i in np.unique(place)
+    ]
+
+
+def calibration_error(y_true: Floats, p: Floats) -> float:
+    """Return the mean gap between probability and share of ups over bins of equal counts.
+
+    Source: Naeini, Cooper & Hauskrecht (2015), expected calibration error.
+    """
+    return sum(abs(mean - share) * n for mean, share, n in reliability(y_true, p)) / len(p)
+
+
 def deciding_loss(
     target: str, y_true: Floats, y_pred: Floats, trailing_variance: Floats, horizon_bars: int
 ) -> Floats:

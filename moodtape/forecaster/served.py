@@ -1,12 +1,12 @@
-"""A model that is ready to forecast: weights, scaler, columns and residuals in a run folder.
+"""A model that is ready to forecast: weights, scaler, columns and calibration in a run folder.
 
 Forecasting imports neither keras nor TensorFlow: the network runs on ONNX Runtime.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from moodtape.clock import from_datetime64
 from moodtape.errors import DataMissing, UnreadableFile, UsageError
+from moodtape.forecaster.calibration import LEVELS, Calibration
 from moodtape.forecaster.export import ONNX_FILE, open_session, run_session
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Probability levels of the quantiles of a return."""
+ANSWERS = ("mean", "quantiles", "p_up", "p_up_raw", "volatility", "volatility_quantiles")
+"""What a forecast says of one horizon; each None where the run has no such target."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Served:
     """What a forecast needs to know besides the network.
 
     market, subject: names of the columns of each branch, in order.
-    residuals: by target key of a return, its scaled residuals on the `calibrate` rows at LEVELS.
+    residuals, odds: the offsets and odds of its `Calibration`. A folder of an earlier
+        version has residuals of returns alone, and no odds: P(up) stays as it came.
     """
 
     symbols: tuple[str, ...]
@@ -56,6 +58,12 @@ class Served:
     residuals: Mapping[str, tuple[float, ...]]
     scaler: Scaler
     trained_until: str
+    odds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def calibration(self) -> Calibration:
+        """Return what the network's answers are corrected by."""
+        return Calibration(self.residuals, self.odds)
 
     def write(self, folder: Path) -> None:
         """Write `served.json`."""
@@ -75,10 +83,14 @@ class Served:
             return cls(
                 scaler=Scaler.from_dict(values.pop("scaler")),
                 scales=tuple(TargetScale(**s) for s in values.pop("scales")),
-                residuals={k: tuple(v) for k, v in values.pop("residuals").items()},
+                residuals={
+                    key: tuple(np.nan if v is None else v for v in offsets)
+                    for key, offsets in values.pop("residuals").items()
+                },
+                odds={k: (v[0], v[1]) for k, v in values.pop("odds", {}).items()},
                 **_tuples(values),
             )
-        except (KeyError, TypeError) as exc:
+        except (KeyError, TypeError, IndexError) as exc:
             raise UnreadableFile(f"{folder / SERVED} is of another version: {exc}.") from exc
 
     def windows(self, dataset: Dataset, rows: Rows) -> dict[str, Any]:
@@ -110,33 +122,15 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
-def residual_quantiles(
-    scales: Sequence[TargetScale], dataset: Dataset, rows: Rows, forecasts: Mapping[str, Floats]
-) -> dict[str, tuple[float, ...]]:
-    """Return the scaled residuals of every return target at LEVELS, on the `calibrate` rows.
-
-    Divided by the trailing standard deviation, so that the interval widens in wild times.
-    Source: Vovk, Gammerman & Shafer (2005), split conformal prediction.
-    """
-    found = {}
-    for scale in scales:
-        if scale.name != "return":
-            continue
-        y = dataset.targets[scale.key].y[rows]
-        own = np.sqrt(dataset.trailing_variance[rows] * scale.horizon_bars)
-        residual = ((y - forecasts[scale.key]) / own)[~np.isnan(y)]
-        if len(residual):
-            found[scale.key] = tuple(float(q) for q in np.quantile(residual, LEVELS))
-    return found
-
-
 def forecast_rows(
     folder: Path, served: Served, dataset: Dataset, rows: Rows
 ) -> list[dict[str, Any]]:
     """Return a forecast for each row and horizon, from the ONNX file of a run.
 
-    quantiles: log return by level; p_up: P(return > 0); volatility: forecast standard
-    deviation of one bar's log return; gate: how far the network lets sentiment in, 0 to 1.
+    quantiles: log return by level; p_up: P(return > 0), calibrated; p_up_raw: as the network
+    says it; volatility: forecast standard deviation of one bar's log return;
+    volatility_quantiles: by level; gate: how far the network lets sentiment in, 0 to 1.
+    None where the run has no such target, or too few rows to calibrate a level on.
 
     Raises:
         DataMissing: the run has no ONNX file.
@@ -150,22 +144,12 @@ def forecast_rows(
     outputs = run_session(open_session(path), served.windows(dataset, rows))
     found = []
     for place, row in enumerate(rows):
-        variance = dataset.trailing_variance[row : row + 1]
+        answers = {key: values[place : place + 1].astype(float) for key, values in outputs.items()}
         by_horizon: dict[int, dict[str, Any]] = {}
         for scale in served.scales:
-            value = float(
-                scale.restored(outputs[scale.key][place : place + 1].astype(float), variance)[0]
-            )
-            entry = by_horizon.setdefault(
-                scale.horizon_bars, {"quantiles": None, "p_up": None, "volatility": None}
-            )
-            if scale.name == "return":
-                entry["mean"] = value
-                entry["quantiles"] = _quantiles(served, scale, value, float(variance[0]))
-            elif scale.name == "direction":
-                entry["p_up"] = value
-            else:
-                entry["volatility"] = float(np.exp(value))
+            entry = by_horizon.setdefault(scale.horizon_bars, dict.fromkeys(ANSWERS))
+            variance = dataset.trailing_variance[row : row + 1]
+            entry |= _answer(served, scale, answers[scale.key], variance)
         cutoff = from_datetime64(dataset.cutoff[row])
         decision = from_datetime64(dataset.decision_time[row])
         found += [
@@ -183,9 +167,22 @@ def forecast_rows(
     return found
 
 
-def _quantiles(
-    served: Served, scale: TargetScale, mean: float, variance: float
-) -> dict[str, float]:
-    own = float(np.sqrt(variance * scale.horizon_bars))
-    residuals = served.residuals.get(scale.key, ())
-    return {str(q): mean + own * r for q, r in zip(LEVELS, residuals, strict=False)}
+def _answer(served: Served, scale: TargetScale, output: Floats, variance: Floats) -> dict[str, Any]:
+    """Return one target's part of a forecast, in the answer's unit and calibrated."""
+    value = scale.restored(output, variance)
+    if scale.name == "direction":
+        calibrated = served.calibration.p_up(scale, value)
+        return {"p_up": float(calibrated[0]), "p_up_raw": float(value[0])}
+    quantiles = served.calibration.quantiles(scale, value, variance)[0]
+    if scale.name == "return":
+        return {"mean": float(value[0]), "quantiles": _by_level(quantiles)}
+    return {
+        "volatility": float(np.exp(value[0])),
+        "volatility_quantiles": _by_level(np.exp(quantiles)),
+    }
+
+
+def _by_level(quantiles: Floats) -> dict[str, float] | None:
+    """Return quantiles by level, without those that could not be calibrated."""
+    found = {str(q): float(v) for q, v in zip(LEVELS, quantiles, strict=True) if np.isfinite(v)}
+    return found or None

@@ -98,6 +98,13 @@ def trailing_variance(close: Floats) -> Floats:
     return np.maximum(mean, BASIS_POINT**2)
 
 
+def answer_unit(name: str, horizon_bars: int, trailing_variance: Floats) -> Floats:
+    """Return what an answer is divided by: a return's trailing standard deviation, else 1. (n,)"""
+    if name == "return":
+        return np.asarray(np.sqrt(trailing_variance * horizon_bars))
+    return np.ones_like(trailing_variance)
+
+
 def _variance_ahead(bars: dict[str, Floats], horizon: int) -> Floats:
     """Return the mean Garman-Klass variance of the `horizon` bars after each row. (T,)"""
     variance = garman_klass(bars["open"], bars["high"], bars["low"], bars["close"])

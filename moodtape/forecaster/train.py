@@ -21,6 +21,7 @@ from moodtape.forecaster.device import Device
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL, Shape
 from moodtape.forecaster.seeds import child_seed, generator
+from moodtape.forecaster.target import answer_unit
 from moodtape.forecaster.windows import thin
 
 if TYPE_CHECKING:
@@ -52,20 +53,15 @@ class TargetScale:
         """Return answers as the network sees them, NaN where there is none."""
         if self.name == "direction":
             return y
-        own = self._own(trailing_variance)
+        own = answer_unit(self.name, self.horizon_bars, trailing_variance)
         return np.asarray(np.clip((y / own - self.center) / self.spread, -ANSWER_CLIP, ANSWER_CLIP))
 
     def restored(self, output: Floats, trailing_variance: Floats) -> Floats:
         """Return the network's outputs in the answer's own unit."""
         if self.name == "direction":
             return output
-        return np.asarray((output * self.spread + self.center) * self._own(trailing_variance))
-
-    def _own(self, trailing_variance: Floats) -> Any:
-        """Return what an answer is divided by first: a return's trailing standard deviation."""
-        if self.name == "return":
-            return np.sqrt(trailing_variance * self.horizon_bars)
-        return 1.0
+        own = answer_unit(self.name, self.horizon_bars, trailing_variance)
+        return np.asarray((output * self.spread + self.center) * own)
 
 
 def target_scales(dataset: Dataset, rows: Rows) -> tuple[TargetScale, ...]:
@@ -74,7 +70,8 @@ def target_scales(dataset: Dataset, rows: Rows) -> tuple[TargetScale, ...]:
     for key, target in dataset.targets.items():
         plain = TargetScale(key, target.name, target.horizon_bars, 0.0, 1.0)
         if target.name != "direction":
-            y = target.y[rows] / plain._own(dataset.trailing_variance[rows])
+            variance = dataset.trailing_variance[rows]
+            y = target.y[rows] / answer_unit(target.name, target.horizon_bars, variance)
             spread = float(np.nanstd(y))
             center = float(np.nanmean(y)) if target.name == "volatility" else 0.0
             plain = TargetScale(key, target.name, target.horizon_bars, center, spread or 1.0)

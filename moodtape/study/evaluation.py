@@ -1,7 +1,8 @@
 """How good forecasts are, by model, metric and regime, with intervals.
 
 One row is `{symbol, horizon_bars, target, model, metric, regime, value, low, high, n}`.
-Persistence and the base rate are rows of every table.
+Persistence and the base rate are rows of every table. What was calibrated stands beside
+what was not: the deciding loss and skill are those of the raw forecasts.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import numpy as np
 
 from moodtape.clock import parse_duration
 from moodtape.forecaster.ablation import Study
+from moodtape.forecaster.calibration import INTERVALS, LEVELS
 from moodtape.forecaster.metrics import (
     absolute_error,
     brier,
+    calibration_error,
     deciding_loss,
+    inside,
     log_loss,
     matthews,
+    pinball,
     squared_error,
 )
 from moodtape.forecaster.seeds import generator
@@ -51,16 +56,20 @@ def metric_rows(
                 continue
             forecasts = _by_model(study, key, keep)
             y, scale = target.y[rows], dataset.trailing_variance[rows]
-            losses = {m: _losses(target, y, f, scale) for m, f in forecasts.items()}
+            calibrated = calibrated_by_model(study, key, keep)
+            losses = {
+                m: _losses(target, y, f, scale) | calibrated_losses(target, y, calibrated.get(m))
+                for m, f in forecasts.items()
+            }
             per_day = parse_duration("1d") / parse_duration(interval)
             block = block_length(
                 next(iter(losses[REFERENCE].values())), target.horizon_bars, per_day
             )
-            for regime, inside in regimes(dataset, target, rows).items():
-                if inside.sum() < FEWEST_ROWS:
+            for regime, chosen in regimes(dataset, target, rows).items():
+                if chosen.sum() < FEWEST_ROWS:
                     continue
                 rng = generator(seed, "evaluate", symbol, key, regime)
-                draws = Resamples.draw(int(inside.sum()), block, DRAWS, rng)
+                draws = Resamples.draw(int(chosen.sum()), block, DRAWS, rng)
                 base = {
                     "symbol": symbol,
                     "horizon_bars": target.horizon_bars,
@@ -68,16 +77,25 @@ def metric_rows(
                     "regime": regime,
                 }
                 for model, forecast in forecasts.items():
-                    part = {name: loss[inside] for name, loss in losses[model].items()}
-                    reference = losses[REFERENCE]["deciding loss"][inside]
+                    part = {name: loss[chosen] for name, loss in losses[model].items()}
+                    reference = losses[REFERENCE]["deciding loss"][chosen]
                     for row in _rows(part, reference, draws):
                         yield {**base, "model": model, **row}
                     if target.name == "direction":
-                        value = matthews(y[inside], forecast[inside])
-                        yield {
-                            **base, "model": model, "metric": "MCC", "value": value,
-                            "low": None, "high": None, "n": int(inside.sum()),
-                        }  # fmt: skip
+                        figures = _whole(y[chosen], forecast[chosen])
+                        if model in calibrated:
+                            error = calibration_error(y[chosen], calibrated[model][chosen])
+                            figures["calibration error, calibrated"] = error
+                        for metric, value in figures.items():
+                            yield {
+                                **base, "model": model, "metric": metric, "value": value,
+                                "low": None, "high": None, "n": int(chosen.sum()),
+                            }  # fmt: skip
+
+
+def _whole(y: Floats, p_up: Floats) -> dict[str, float]:
+    """Return figures of a probability that are no mean over forecasts, so have no interval."""
+    return {"MCC": matthews(y, p_up), "calibration error": calibration_error(y, p_up)}
 
 
 def regimes(dataset: Dataset, target: Target, rows: NDArray[np.int64]) -> dict[str, Mask]:
@@ -116,6 +134,38 @@ def _by_model(study: Study, key: str, keep: Mask) -> dict[str, Floats]:
     return found
 
 
+def calibrated_by_model(study: Study, key: str, keep: Mask) -> dict[str, Floats]:
+    """Return one calibrated forecast per model: P(up) (n,), or quantiles (n, 5)."""
+    arms = {name: f"{study.forecaster} {name}" for name in study.arms}
+    return {
+        arms.get(name, name): by_key[key][keep]
+        for name, by_key in study.calibrated.items()
+        if key in by_key
+    }
+
+
+def calibrated_losses(target: Target, y: Floats, calibrated: Floats | None) -> dict[str, Floats]:
+    """Return per-forecast losses of a calibrated forecast; none where a fold had too few rows.
+
+    coverage: 1 where the answer lies in the interval; width in the answer's unit; pinball
+    loss: the mean over LEVELS, half the continuous ranked probability score they stand for.
+    """
+    if calibrated is None or np.isnan(calibrated).any():
+        return {}
+    if target.name == "direction":
+        return {
+            "Brier, calibrated": brier(y, calibrated),
+            "log loss, calibrated": log_loss(y, calibrated),
+        }
+    at = dict(zip(LEVELS, calibrated.T, strict=True))
+    found = {}
+    for name, (low, high) in INTERVALS.items():
+        found[f"coverage of {name}"] = inside(y, at[low], at[high])
+        found[f"width of {name}"] = at[high] - at[low]
+    pinballs = [pinball(y, quantile, level) for level, quantile in at.items()]
+    return {**found, "pinball loss": np.asarray(np.mean(pinballs, axis=0))}
+
+
 def _losses(target: Target, y: Floats, forecast: Floats, scale: Floats) -> dict[str, Floats]:
     """Return per-forecast losses by metric name; the deciding one first."""
     found = {"deciding loss": deciding_loss(target.name, y, forecast, scale, target.horizon_bars)}
@@ -140,7 +190,7 @@ def _rows(
     """Yield a row for each mean, for the root of the MSE, and for skill against persistence."""
     n = draws.n
     for name, loss in losses.items():
-        yield {"metric": name, "n": n, **_interval(loss, loss, draws, lambda a, _: a)}
+        yield {"metric": name, "n": n, **mean_interval(loss, draws)}
         if name == "MSE":
             yield {
                 "metric": "RMSE",
@@ -149,6 +199,11 @@ def _rows(
             }
     skill = _interval(losses["deciding loss"], reference, draws, lambda a, b: 1 - a / b)
     yield {"metric": "skill against persistence", "n": n, **skill}
+
+
+def mean_interval(loss: Floats, draws: Resamples) -> dict[str, float]:
+    """Return a mean with its 95 % percentile interval."""
+    return _interval(loss, loss, draws, lambda a, _: a)
 
 
 def _interval(

@@ -13,6 +13,7 @@ from moodtape.forecaster.runs import provenance
 from moodtape.storage import summary
 from moodtape.storage.db import Warehouse
 from moodtape.study.ablate import Outcome
+from moodtape.study.calibration import calibration_rows
 from moodtape.study.ground import Ground
 from moodtape.study.sentences import LOSS_NAMES, sentence
 
@@ -82,6 +83,13 @@ def ablation_results(
         "metrics": list(dataset.metrics),
         "caveats": caveats(ground, texts if has_texts else []),
         "audit": dict(audit),
+        "calibration": [
+            row
+            for number, study in enumerate(outcome.studies)
+            for row in calibration_rows(
+                study, dataset, config.seed, dataset.interval, baseline=number == 0
+            )
+        ],
         "cells": [dict(cell) for cell in outcome.cells],
         "provenance": outcome_provenance(ground, outcome, command),
     }

@@ -13,13 +13,14 @@ from moodtape.clock import from_datetime64
 from moodtape.errors import DataMissing
 from moodtape.forecaster.ablation import scaled_features
 from moodtape.forecaster.arms import Arm, Inputs, build_inputs
+from moodtape.forecaster.calibration import Calibration, fit_calibration
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.device import prepare
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
 from moodtape.forecaster.runs import provenance, write_json
 from moodtape.forecaster.scaling import Scaler
-from moodtape.forecaster.served import Served, residual_quantiles
+from moodtape.forecaster.served import Served
 from moodtape.forecaster.splits import Fold, final_fold
 from moodtape.forecaster.windows import gather
 from moodtape.study.ground import Ground
@@ -59,8 +60,8 @@ def train_served(
     gap = save_model(core, folder, _windows(dataset, inputs, fold.calibrate[-COMPARED:], ground))
     on_calibrate = fit.forecast(dataset, fold.calibrate)
     scaler = Scaler.fit(dataset.features, dataset.symbol, fold.train, len(dataset.symbols))
-    residuals = residual_quantiles(fit.scales, dataset, fold.calibrate, on_calibrate)
-    served = _served(ground, arm, fit.scales, residuals, scaler, fold)
+    calibration = fit_calibration(dataset, fold.calibrate, on_calibrate)
+    served = _served(ground, arm, fit.scales, calibration, scaler, fold)
     served.write(folder)
     result = {
         "schema_version": 1,
@@ -103,7 +104,7 @@ def _windows(dataset: Dataset, inputs: Inputs, rows: Any, ground: Ground) -> Map
 
 
 def _served(
-    ground: Ground, arm: Arm, scales: Any, residuals: Any, scaler: Scaler, fold: Fold
+    ground: Ground, arm: Arm, scales: Any, calibration: Calibration, scaler: Scaler, fold: Fold
 ) -> Served:
     dataset, network = ground.dataset, ground.config.network
     columns = [c for c in dataset.columns if c.group in arm.groups]
@@ -119,7 +120,8 @@ def _served(
         lookback_bars=network.lookback_bars,
         subject_lookback_bars=network.sentiment_lookback_bars,
         scales=scales,
-        residuals=residuals,
+        residuals=calibration.offsets,
+        odds=calibration.odds,
         scaler=scaler,
         trained_until=from_datetime64(dataset.cutoff[fold.calibrate[-1]]).isoformat(),
     )

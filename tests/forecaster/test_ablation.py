@@ -76,7 +76,7 @@ def test_a_stochastic_forecaster_is_fitted_once_a_seed_fold_and_arm(dataset: Any
     told: list[str] = []
 
     def fit(dataset: Any, inputs: Any, fold: Any, rows: Any, *, seed: int) -> dict[str, Any]:
-        assert np.array_equal(rows, fold.test)
+        assert np.array_equal(rows, np.concatenate([fold.calibrate, fold.test]))
         calls.append((fold.number, seed, inputs.subject.shape[1]))
         return {key: np.full(len(rows), float(seed)) for key in dataset.targets}
 

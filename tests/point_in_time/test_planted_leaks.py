@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from moodtape.audit import AuditResult
+from moodtape.audit import AuditResult, cells
 from moodtape.forecaster import ablation, rows, splits
+from moodtape.forecaster.calibration import fit_calibration
 from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature
 from moodtape.forecaster.features.rolling import lagged
 from moodtape.forecaster.scaling import Scaler
@@ -130,6 +131,18 @@ def test_scaling_over_all_rows(study: Study, monkeypatch: Patch) -> None:
     # The first row of all is scaled by the last ones: 600 hours of bars, 20 days of study.
     ahead = look_ahead(result, columns(result)[0])
     assert timedelta(days=19) < ahead <= timedelta(hours=600)
+
+
+@pytest.mark.usefixtures("distance")
+def test_calibrating_on_tested_rows(study: Study, monkeypatch: Patch) -> None:
+    def on_what_is_tested(dataset: Any, rows: Any, at: Any, forecasts: Any) -> Any:
+        after = {key: values[len(rows) :] for key, values in forecasts.items()}
+        return fit_calibration(dataset, at, after).apply(dataset, at, after)
+
+    monkeypatch.setattr(cells, "calibrated", on_what_is_tested)
+    result = run(study)
+    assert columns(result), "the leak went unseen"
+    assert all(c.startswith("fold 1 calibrated return_") for c in columns(result))
 
 
 @pytest.mark.usefixtures("distance")
@@ -339,7 +352,10 @@ def test_forecasts_standardised_over_the_tested_rows(study: Study) -> None:
         return {"return_1": (raw - raw.mean()) / raw.std()}
 
     result = run(study, fit_predict=standardised)
-    assert columns(result) == ["fold 1 forecast return_1, network"]
+    assert columns(result) == [
+        "fold 1 forecast return_1, network",
+        "fold 1 calibrated return_1, network",
+    ]
 
 
 def test_an_answer_that_claims_to_be_known_at_once(study: Study, monkeypatch: Patch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.features.base import PRICE, Column
 from moodtape.forecaster.target import Target
 from moodtape.records import Span
+from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import FEWEST_ROWS, REGIMES, metric_rows, regimes
 
 N = 40
@@ -127,6 +129,69 @@ def test_volatility_is_an_error_of_logs() -> None:
     assert found["volatility", "network real", "deciding loss", "all"]["value"] == 0.25
     assert found["volatility", "network real", "skill against persistence", "all"]["value"] == 0.5
     assert ("volatility", "network real", "directional accuracy", "all") not in found
+
+
+def test_calibrated_outputs_in_figures() -> None:
+    y = np.where(np.arange(N) % 4 == 0, 0.03, 0.01)  # three in four lie in the narrow interval
+    made = study("return_1", np.zeros(N), np.zeros(N))
+    quantiles = np.tile([-0.01, 0.0, 0.01, 0.02, 0.04], (N, 1))
+    found = table(replace(made, calibrated={"real": {"return_1": quantiles}}), tiny({"return": y}))
+
+    def value(metric: str, target: str = "return") -> float:
+        return float(found[target, "network real", metric, "all"]["value"])
+
+    assert value("coverage of 50 %") == 0.75
+    assert value("coverage of 90 %") == 1.0
+    assert value("width of 50 %") == pytest.approx(0.02)
+    assert value("width of 90 %") == pytest.approx(0.05)
+    usual = 0.05 * 0.02 + 0.25 * 0.01 + 0 + 0.25 * 0.01 + 0.05 * 0.03
+    rare = 0.05 * 0.04 + 0.25 * 0.03 + 0.5 * 0.02 + 0.75 * 0.01 + 0.05 * 0.01
+    assert value("pinball loss") == pytest.approx((3 * usual + rare) / 4 / 5)
+    assert ("return", "persistence", "coverage of 50 %", "all") not in found
+
+    up = (np.arange(N) % 4 != 0).astype(float)
+    made = study("direction_1", np.full(N, 0.5), np.full(N, 0.55))
+    calibrated = {"real": {"direction_1": np.full(N, 0.75)}}
+    found = table(replace(made, calibrated=calibrated), tiny({"direction": up}))
+    assert value("Brier, calibrated", "direction") == pytest.approx(0.75 * 0.25)
+    assert value("calibration error", "direction") == pytest.approx(0.2)
+    assert value("calibration error, calibrated", "direction") == pytest.approx(0, abs=1e-12)
+    assert value("deciding loss", "direction") == value("Brier", "direction"), "raw, as before"
+
+
+def test_a_fold_with_too_few_rows_to_calibrate_on_claims_no_coverage() -> None:
+    y = np.where(np.arange(N) % 2 == 0, 0.01, -0.02)
+    quantiles = np.tile([np.nan, 0.0, 0.01, 0.02, np.nan], (N, 1))
+    made = replace(
+        study("return_1", np.zeros(N), np.zeros(N)), calibrated={"real": {"return_1": quantiles}}
+    )
+    assert not [metric for *_, metric, _ in table(made, tiny({"return": y})) if "cover" in metric]
+    assert list(calibration_rows(made, tiny({"return": y}), 7, "1h", baseline=True)) == []
+
+
+def test_calibration_of_the_arm_in_question_and_of_persistence() -> None:
+    y = np.where(np.arange(N) % 4 == 0, 0.03, 0.01)
+    quantiles = np.tile([-0.01, 0.0, 0.01, 0.02, 0.04], (N, 1))
+    made = replace(
+        study("return_1", np.zeros(N), np.zeros(N)),
+        calibrated={n: {"return_1": quantiles} for n in ("real", "persistence", "other")},
+    )
+    rows = list(calibration_rows(made, tiny({"return": y}), 7, "1h", baseline=True))
+    assert [(r["forecaster"], r["model"]) for r in rows] == [
+        ("network", "real"),
+        ("baseline", "persistence"),
+    ]
+    told = rows[0]["intervals"]["50 %"]
+    assert (told["nominal"], told["coverage"]["value"]) == (0.5, 0.75)
+    assert told["coverage"]["low"] < 0.75 < told["coverage"]["high"]
+    up = (np.arange(N) % 4 != 0).astype(float)
+    made = replace(
+        study("direction_1", np.full(N, 0.5), np.full(N, 0.55)),
+        calibrated={"real": {"direction_1": np.full(N, 0.75)}},
+    )
+    (row,) = calibration_rows(made, tiny({"direction": up}), 7, "1h", baseline=True)
+    assert row["raw"]["bins"] == [[pytest.approx(0.55), 0.75, N]]
+    assert row["calibrated"]["brier"] < row["raw"]["brier"]
 
 
 def test_seeds_are_averaged_as_they_are_served() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -105,7 +106,39 @@ def test_a_forecast_is_the_networks_in_the_answers_own_units(
         )
     }
     assert found["p_up"] == pytest.approx(1 / (1 + np.exp(-output)), rel=1e-5)
+    assert found["p_up_raw"] == pytest.approx(found["p_up"])
     assert found["volatility"] == pytest.approx(np.exp(0.5 * output - 5), rel=1e-5)
+    assert found["volatility_quantiles"] is None
+
+
+def test_a_forecast_is_calibrated_as_its_run_says(
+    warehouse: Warehouse, config: Config, model: Model
+) -> None:
+    nan = float("nan")
+    folder = model(
+        residuals={"return_1": (nan, -1.0, 0.0, 1.0, nan), "volatility_1": (-0.2, -0.1, 0, 1, 2)},
+        odds={"direction_1": (0.1, 0.5)},
+    )
+    (found,) = forecast_newest(warehouse, config, folder, END + 2 * MINUTE)
+    raw = found["p_up_raw"]
+    line = 0.1 + 0.5 * np.log(raw / (1 - raw))
+    assert found["p_up"] == pytest.approx(1 / (1 + np.exp(-line)), rel=1e-6)
+    assert list(found["quantiles"]) == ["0.25", "0.5", "0.75"], "too few rows for the others"
+    assert found["volatility_quantiles"]["0.05"] == pytest.approx(
+        found["volatility"] * np.exp(-0.2)
+    )
+
+
+def test_a_run_of_an_earlier_version_forecasts_as_it_did(
+    warehouse: Warehouse, config: Config, model: Model
+) -> None:
+    folder = model()
+    values = json.loads((folder / "served.json").read_text())
+    del values["odds"]
+    (folder / "served.json").write_text(json.dumps(values))
+    (found,) = forecast_newest(warehouse, config, folder, END + 2 * MINUTE)
+    assert found["p_up"] == pytest.approx(found["p_up_raw"])
+    assert len(found["quantiles"]) == 5
 
 
 @pytest.mark.parametrize(

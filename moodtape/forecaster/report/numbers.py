@@ -74,6 +74,15 @@ def percent(share: float | None) -> str:
     return f"{value:.{places}f}{SPACE}%"
 
 
+def share(value: float | None) -> str:
+    """Return a share as percent with one place, however large.
+
+    >>> share(0.9123), share(0.5), share(None)
+    ('91.2\\xa0%', '50.0\\xa0%', '–')
+    """
+    return DASH if value is None or missing(value) else f"{100.0 * value:.1f}{SPACE}%"
+
+
 def interval(ends: Sequence[float | None] | None) -> str:
     """Return the two ends of an interval of shares, in percent.
 

@@ -5,6 +5,7 @@
     3. marks.py                effects with their intervals, by fold and by seed
        plots.py, strips.py     pictures over time
     4. tables.py               losses by arm; CSV files
+       reliability.py          calibrated outputs against what happened
     5. template.html.j2, figures.html.j2, style.css: the page itself
 
 Every text in it was collected or typed by somebody: the template escapes all of them.
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from moodtape.forecaster.report import marks, numbers, plots, strips, tables, words
+from moodtape.forecaster.report import marks, numbers, plots, reliability, strips, tables, words
 from moodtape.forecaster.report.series import ReportSeries
 from moodtape.forecaster.report.tables import write_csvs
 
@@ -47,6 +48,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
     interval = str(question["interval"])
     decisive = marks.deciding(answers)
     columns = tables.contenders(results)
+    kept = results.get("calibration", ())  # runs made before outputs were calibrated have none
     spread_rows, spread_axes = marks.spread(decisive, interval)
     return {
         "r": results,
@@ -67,6 +69,8 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "spread_axes": spread_axes,
         "fold_strip": strips.fold_strip(results["folds"]),
         "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
+        "interval_lines": reliability.interval_lines(kept, interval),
+        "reliabilities": reliability.reliabilities(kept, interval),
         "running": plots.running_losses(series, answers, interval),
         "stacks": plots.price_and_tone(series, question["symbols"]),
         "coverage_strip": strips.coverage_strip(results["coverage"]),
@@ -97,6 +101,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "signed": numbers.signed_percent,
         "percent": numbers.percent,
+        "share": numbers.share,
         "interval": numbers.interval,
         "p_value": numbers.p_value,
         "count": numbers.count,

@@ -128,9 +128,10 @@ def test_symbols_are_thinned_alike(make_cell: Callable[..., Any], device: Device
 def test_the_served_model_says_what_the_network_says(
     small_config: Config, device: Device, make_cell: Callable[..., Any], tmp_path: Any
 ) -> None:
+    from moodtape.forecaster.calibration import fit_calibration
     from moodtape.forecaster.export import save_model
     from moodtape.forecaster.scaling import Scaler
-    from moodtape.forecaster.served import Served, forecast_rows, residual_quantiles
+    from moodtape.forecaster.served import Served, forecast_rows
     from moodtape.forecaster.windows import gather
 
     dataset, inputs, fold = make_cell(symbols=2)
@@ -146,38 +147,28 @@ def test_the_served_model_says_what_the_network_says(
     assert gap < 1e-5
     truth = fit.forecast(dataset, fold.test)
     names = [c.name for c in dataset.columns]
-    residuals = residual_quantiles(
-        fit.scales, dataset, fold.calibrate, fit.forecast(dataset, fold.calibrate)
-    )
+    made = fit_calibration(dataset, fold.calibrate, fit.forecast(dataset, fold.calibrate))
     identity = Scaler(np.zeros((2, len(names))), np.ones((2, len(names))))
     served = Served(
         dataset.symbols, "1h", "lexicon@1", ("news",), (), tuple(names[:4]), tuple(names[4:]),
-        tuple(names), 8, 4, fit.scales, residuals, identity, "2024-02-01",
+        tuple(names), 8, 4, fit.scales, made.offsets, identity, "2024-02-01", made.odds,
     )  # fmt: skip
     served.write(tmp_path)
     read = Served.read(tmp_path)
-    assert read.residuals == served.residuals
+    assert read.calibration == made
     assert read.scales == served.scales
     answers = forecast_rows(tmp_path, read, dataset, fold.test)
+    calibrated = made.apply(dataset, fold.test, truth)
     assert [a["symbol"] for a in answers] == ["BTC"] * 100 + ["ETH"] * 100
     for place, answer in enumerate(answers):
         assert answer["mean"] == pytest.approx(truth["return_1"][place], abs=1e-6)
-        assert answer["p_up"] == pytest.approx(truth["direction_1"][place], abs=1e-5)
+        assert answer["p_up_raw"] == pytest.approx(truth["direction_1"][place], abs=1e-5)
+        assert answer["p_up"] == pytest.approx(calibrated["direction_1"][place], abs=1e-4)
         volatility = np.exp(truth["volatility_1"][place])
         assert answer["volatility"] == pytest.approx(volatility, rel=1e-4)
         assert answer["gate"] == pytest.approx(truth["gate"][place], abs=1e-5)
         quantiles = list(answer["quantiles"].values())
+        assert quantiles == pytest.approx(calibrated["return_1"][place], abs=1e-6)
         assert quantiles == sorted(quantiles), "quantiles cross"
-
-
-def test_residual_quantiles_by_hand(make_cell: Callable[..., Any]) -> None:
-    from moodtape.forecaster.served import LEVELS, residual_quantiles
-
-    dataset, _, _ = make_cell()
-    rows = np.arange(5)
-    scale = TargetScale("return_1", "return", 1, 0.0, 1.0)
-    residual = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-    forecast = {"return_1": dataset.targets["return_1"].y[rows] - 0.01 * residual}
-    found = residual_quantiles([scale], dataset, rows, forecast)
-    # five equally spaced points: quantile q lies at -2 + 4 q
-    np.testing.assert_allclose(found["return_1"], [-2 + 4 * q for q in LEVELS])
+        quantiles = np.log(list(answer["volatility_quantiles"].values()))
+        assert quantiles == pytest.approx(calibrated["volatility_1"][place], abs=1e-4)

@@ -158,6 +158,7 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             "All texts were back-filled from an archive; none was collected live.",
             "The bars have one gap: 2025-05-13 07:00 to 2025-05-15 11:00.",
         ],
+        "calibration": calibration(),
         "audit": {"clean": True, "checked": 214, "cuts": ["2025-05-14T00:00:00+00:00"]},
         "provenance": {
             "version": "0.1.0",
@@ -172,6 +173,45 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
         },
         **changes,
     }
+
+
+def calibration() -> list[dict[str, Any]]:
+    """Return how well a run's calibrated outputs kept their word."""
+    asked = {"symbol": "BTC", "horizon_bars": 1, "model": "price+sentiment", "n": 1234}
+    return [
+        {
+            **asked,
+            "target": "return",
+            "forecaster": "network",
+            "intervals": {
+                "90 %": {
+                    "nominal": 0.9,
+                    "coverage": {"value": 0.912, "low": 0.887, "high": 0.934},
+                    "width": 0.0213,
+                },
+                "50 %": {
+                    "nominal": 0.5,
+                    "coverage": {"value": 0.561, "low": 0.523, "high": 0.598},
+                    "width": 0.0061,
+                },
+            },
+        },
+        {
+            **asked,
+            "target": "direction",
+            "forecaster": "network",
+            "raw": {
+                "brier": 0.2511,
+                "error": 0.032,
+                "bins": [[0.41, 0.48, 411], [0.5, 0.49, 411], [0.6, 0.52, 412]],
+            },
+            "calibrated": {
+                "brier": 0.2497,
+                "error": 0.011,
+                "bins": [[0.47, 0.48, 411], [0.5, 0.49, 411], [0.53, 0.52, 412]],
+            },
+        },
+    ]
 
 
 def small_series() -> ReportSeries:
@@ -334,6 +374,7 @@ def large_run(
             }
             for i, stream in enumerate(streams)
         ],
+        calibration=[],
         kinds={"event": 1203, "recap": 4410, "forecast": 820, "promotion": 77, "other": 2004},
     )
     series = ReportSeries(

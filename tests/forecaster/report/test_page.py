@@ -16,6 +16,7 @@ import pytest
 from markupsafe import escape
 
 from moodtape.forecaster.report.page import ReportSeries, render_page
+from moodtape.forecaster.report.reliability import reliabilities
 
 Run = tuple[dict[str, Any], ReportSeries]
 GOLDEN = Path(__file__).parent / "golden" / "page.html"
@@ -216,6 +217,23 @@ def test_numbers_of_arms_folds_and_seeds_are_those_of_the_run(large: Callable[..
         assert row["tested from"] == fold["test_from"][:16]
 
 
+def test_a_broken_promise_of_coverage_is_underlined(small: Run) -> None:
+    results, series = small
+    page = render_page(results, series)
+    assert '<td class="n">91.2\xa0%</td>' in page
+    assert '<td class="n beaten">56.1\xa0%</td>' in page, "50 % lies below 52.3 to 59.8"
+    picture = reliabilities(results["calibration"], "1h")[0]
+    assert picture.axis.low < 41 < 60 < picture.axis.high
+    assert picture.raw[1] == (picture.axis.at(50.0), picture.axis.at(49.0))
+
+
+def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
+    results, series = small
+    page = render_page({k: v for k, v in results.items() if k != "calibration"}, series)
+    assert 'id="calibration"' not in page
+    assert "#calibration" not in page
+
+
 def test_the_first_screen_says_the_verdict_before_all_else(small: Run) -> None:
     text = Page(render_page(*small)).text
     first = text[text.index("Moodtape", text.index("– Moodtape") + 10) :]
@@ -271,6 +289,7 @@ def test_eight_symbols_with_nine_questions_each_stay_in_order(large: Callable[..
 def test_metrics_under_test_are_called_so(small: Run) -> None:
     results, series = small
     results["question"].update(subject="onchain", scorer=None)
+    results["calibration"] = []
     results["arms"] = [
         {"name": "price", "groups": ["price"], "treatment": "none", "columns": 31},
         {"name": "full", "groups": ["price", "onchain"], "treatment": "as_is", "columns": 40},
