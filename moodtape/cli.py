@@ -10,7 +10,18 @@ import typer
 from typer.exceptions import TyperException
 
 from moodtape import __version__
-from moodtape.commands import demo, files, forget, ingest, model, models, show, start, study
+from moodtape.commands import (
+    backtest,
+    demo,
+    files,
+    forget,
+    ingest,
+    model,
+    models,
+    show,
+    start,
+    study,
+)
 from moodtape.errors import MoodtapeError
 
 app = typer.Typer(
@@ -53,6 +64,7 @@ app.command()(ingest.ingest)
 app.add_typer(files.app, name="import")
 for verb in (model.score, model.train, study.evaluate, study.ablate, model.predict, study.audit):
     app.command()(verb)
+app.command()(backtest.backtest)
 app.command()(study.report)
 app.command()(show.status)
 app.command()(forget.forget)

@@ -47,6 +47,7 @@ from moodtape.config.study import (
     VerdictSection,
     WalkForwardSection,
 )
+from moodtape.config.trading import TradingSection
 
 __all__ = [
     "MARGIN",
@@ -79,6 +80,7 @@ __all__ = [
     "StorageSection",
     "TargetName",
     "TargetSection",
+    "TradingSection",
     "TrainingSection",
     "VerdictSection",
     "WalkForwardSection",
@@ -116,6 +118,7 @@ class Config(Section):
     training: TrainingSection = TrainingSection()
     verdict: VerdictSection = VerdictSection()
     ablation: AblationSection = AblationSection()
+    trading: TradingSection = TradingSection()
     arm: tuple[ArmSection, ...] = ()
 
 

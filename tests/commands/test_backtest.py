@@ -1,0 +1,86 @@
+"""`moodtape backtest` on a small study: figures, rivals, ledger, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from moodtape.storage.db import Warehouse
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def studied(loaded: Path, run: Run) -> Path:
+    done = run("ablate", "--project", loaded, "-q")
+    assert done.code == 0, done.err
+    return loaded
+
+
+def test_a_study_is_traded_beside_its_rivals(studied: Path, run: Run) -> None:
+    done = run("backtest", "--json", "--project", studied)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert {(r["target"], r["horizon_bars"]) for r in found["results"]} == {
+        ("return", 1), ("direction", 1)
+    }  # fmt: skip
+    for row in found["results"]:
+        names = [rival["name"] for rival in row["rivals"]]
+        assert {"buy and hold", "null", "persistence", "reversal"} <= set(names)
+        assert row["deflated_sharpe"]["probability"] is None
+        assert [c["cost_bps"] for c in row["costs"]][:2] == [0.0, 1.0]
+        moves = [w["market_return"] for w in row["worst"]]
+        assert moves == sorted(moves)
+        assert len(moves) == 10
+    folder = studied / "runs" / found["study"]
+    assert json.loads((folder / "backtest.json").read_text()) == found
+    path = pd.read_parquet(folder / "backtest_BTC_return_1.parquet")
+    row = next(r for r in found["results"] if r["target"] == "return")
+    assert path["equity"].iloc[-1] - 1 == pytest.approx(row["figures"]["total_return"])
+
+    printed = run("backtest", "--project", studied)
+    assert "buy and hold" in printed.out
+    assert "Trading figures never enter a verdict." in printed.out
+
+
+def test_a_strategy_counts_once_and_other_settings_count_again(studied: Path, run: Run) -> None:
+    def tried() -> int:
+        with Warehouse(studied / "moodtape.duckdb").read() as connection:
+            return connection.execute("SELECT count(*) FROM simulation").fetchall()[0][0]
+
+    where = ("--project", studied, "-q")
+    assert run("backtest", *where).code == 0
+    assert run("backtest", *where).code == 0
+    assert tried() == 2  # return and direction
+    assert run("backtest", "--model", "null", *where).code == 0
+    assert tried() == 4
+    (studied / "tight.toml").write_text("[trading]\nfee_bps = 1.0\n")
+    assert run("backtest", "-c", studied / "tight.toml", *where).code == 0
+    assert tried() == 6
+
+
+def test_nothing_is_sold_short_without_funding_rates(studied: Path, run: Run) -> None:
+    done = run("backtest", "--instrument", "perp", "--json", "--project", studied)
+    found = json.loads(done.out)
+    assert "moodtape ingest funding" in found["warnings"][0]
+    assert not any(row["shorts"] for row in found["results"])
+    table = pd.read_parquet(studied / "runs" / found["study"] / "backtest_BTC_direction_1.parquet")
+    assert (table["position"] >= 0).all()
+
+
+def test_what_it_cannot_trade_it_refuses(studied: Path, tmp_path: Path, run: Run) -> None:
+    where = ("--project", studied, "-q")
+    wrong = run("backtest", "--model", "nul", *where)
+    assert wrong.code == 2
+    assert "Did you mean null?" in wrong.err
+    assert run("backtest", "--forecaster", "network", *where).code == 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    none = run("backtest", "--project", empty)
+    assert none.code == 3
+    assert "moodtape ablate" in none.err
