@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodtape.forecaster import splits
-from moodtape.forecaster.ablation import FitPredict, scaled_features
+from moodtape.forecaster.ablation import scaled_features
 from moodtape.forecaster.arms import Arm, build_inputs
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import calibrated
+from moodtape.forecaster.forecasters import FitPredict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

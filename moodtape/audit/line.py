@@ -23,11 +23,10 @@ from moodtape.audit.cells import (
 from moodtape.clock import format_duration, parse_duration, to_datetime64
 from moodtape.config import Config
 from moodtape.forecaster import splits
-from moodtape.forecaster.ablation import LINEAR, NETWORK, FitPredict
-from moodtape.forecaster.arms import Arm, Inputs
+from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
-from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, NETWORK, FitPredict
 from moodtape.forecaster.rows import LONGEST_WEEKS
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.splits import Fold
@@ -51,14 +50,15 @@ class Line:
     """A study over a scratch warehouse, whose future can be changed.
 
     request: with span, streams and metrics fixed.
-    network: a forecaster whose fits are dear: only on the newest fold begun by a cut.
+    forecasters: whose fits are put to the test, by name; all but the linear one are dear:
+        only on the newest fold begun by a cut.
     dataset, folds: as they are.
     """
 
     scratch: Scratch
     config: Config
     request: Request
-    network: FitPredict | None
+    forecasters: Mapping[str, FitPredict]
     dataset: Dataset
     folds: tuple[Fold, ...]
     _made: dict[tuple[int, bool], list[Block]] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Line:
         """Yield each block of the line as it is, with the same of the other future."""
         yield from zip(dataset_blocks(self.dataset), dataset_blocks(other), strict=True)
         for number, fold in folds.items():
-            dear = number == max(folds) and self.network is not None
+            dear = number == max(folds) and len(self.forecasters) > 1
             base = self.folds[number]
             made = self._blocks(other, fold, base.test, dear)
             yield from zip(self._base_blocks(base, dear), made, strict=True)
@@ -119,9 +119,7 @@ class Line:
         return self._made[fold.number, dear]
 
     def _blocks(self, dataset: Dataset, fold: Fold, test: Rows, dear: bool) -> Iterator[Block]:
-        forecasters: dict[str, FitPredict] = {LINEAR: _linear}
-        if dear and self.network is not None:
-            forecasters[NETWORK] = self.network
+        forecasters = {n: f for n, f in self.forecasters.items() if dear or n == LINEAR}
         groups = tuple(sorted({c.group for c in dataset.columns}))
         arm = Arm("audit", groups, self.config.ablation.subject, "as_is")
         return fold_blocks(dataset, fold, test, arm, forecasters)
@@ -136,14 +134,25 @@ def open_line(
     network: FitPredict | None,
     spill: Path,
 ) -> Iterator[Line]:
-    """Copy what a study can see into memory, and run the line there as it is."""
+    """Copy what a study can see into memory, and run the line there as it is.
+
+    Args:
+        network: the network; None leaves it out.
+    """
     if request.span is None or request.streams is None or request.metrics is None:
         found = load_dataset(warehouse, config, request)
         request = replace(request, span=found.span, streams=found.streams, metrics=found.metrics)
     with open_scratch(warehouse, _near(config, request), rules, spill) as scratch:
         dataset = load_dataset(scratch, config, request)
         folds = splits.make_folds(dataset, config.network.lookback_bars, config.walk_forward)
-        yield Line(scratch, config, request, network, dataset, tuple(folds))
+        yield Line(scratch, config, request, _forecasters(config, network), dataset, tuple(folds))
+
+
+def _forecasters(config: Config, network: FitPredict | None) -> dict[str, FitPredict]:
+    """Return the linear forecaster, and those of the study; the network only where it is given."""
+    named = dict.fromkeys((LINEAR, config.verdict.forecaster, *config.ablation.also))
+    opened = {str(n): FORECASTERS[n].open(config) for n in named if n != NETWORK}
+    return opened if network is None else opened | {NETWORK: network}
 
 
 def _near(config: Config, request: Request) -> Near:
@@ -163,11 +172,3 @@ def _near(config: Config, request: Request) -> Near:
         texts=Span(request.span.since - reach, request.span.until + MARGIN),
         as_of=request.as_of,
     )
-
-
-def _linear(
-    dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int
-) -> Mapping[str, Floats]:
-    """Fit the linear forecaster, which draws nothing."""
-    del seed
-    return fit_predict_linear(dataset, inputs, fold, rows)

@@ -25,8 +25,8 @@ from moodtape.audit.line import Line, open_line
 from moodtape.audit.result import AuditResult, Offender
 from moodtape.clock import from_datetime64, iso
 from moodtape.config import Config
-from moodtape.forecaster.ablation import FitPredict
 from moodtape.forecaster.dataset import Request
+from moodtape.forecaster.forecasters import FitPredict
 from moodtape.forecaster.seeds import generator
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
@@ -57,8 +57,9 @@ def audit(
         rules: how texts count in their hour, as in the warehouse.
         workdir: where rows go that do not fit into memory; they vanish with the audit.
         cuts: instants, or how many to draw among the study's decisions, seeded by the config.
-        fit_predict: the network. Its fits are dear, so it is audited on the newest fold that
-            has begun by a cut; the linear forecaster on every one.
+        fit_predict: the network; None leaves it out. Fits of network and boosting are dear,
+            so they are audited on the newest fold that has begun by a cut; the linear
+            forecaster on every one.
         progress: told what is being done.
     Raises:
         DataMissing: there are no bars, or too few decisions for the folds.

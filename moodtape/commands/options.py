@@ -41,7 +41,8 @@ Horizons = Annotated[
     list[int] | None, typer.Option("--horizon", help="Bars ahead; may be repeated.", min=1)
 ]
 Forecaster = Annotated[
-    str | None, typer.Option(help="What gives the word: network or linear.", metavar="NAME")
+    str | None,
+    typer.Option(help="What gives the word: network, linear or boosting.", metavar="NAME"),
 ]
 Preset = Annotated[
     str | None, typer.Option(help="Settings laid over the config: quick, default or full.")

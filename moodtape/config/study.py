@@ -11,6 +11,7 @@ from moodtape.config.section import Section
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 TargetName = Literal["return", "direction", "volatility"]
+ForecasterName = Literal["network", "linear", "boosting"]
 KindName = Literal["event", "recap", "forecast", "promotion", "other", "unknown"]
 MARGIN: dict[TargetName, float] = {"return": 0.005, "direction": 0.003, "volatility": 0.01}
 TARGETS: tuple[TargetName, ...] = ("return", "direction", "volatility")
@@ -135,7 +136,7 @@ class TrainingSection(Section):
 class VerdictSection(Section):
     """When sentiment is said to help."""
 
-    forecaster: Literal["network", "linear"] = Field("network", description="gives the word")
+    forecaster: ForecasterName = Field("network", description="gives the word")
     margin: dict[TargetName, float] = Field(
         MARGIN, description="gain that matters, as a share of `null`'s loss"
     )
@@ -159,8 +160,9 @@ class AblationSection(Section):
         ("price", "price+onchain", "price+sentiment", "full", "null", "shift"),
         description="names from `[[arm]]` tables; those without columns are left out",
     )
-    also: tuple[Literal["network", "linear"], ...] = Field(
-        ("linear",), description="other forecasters shown beside the one that gives the word"
+    also: tuple[ForecasterName, ...] = Field(
+        ("linear", "boosting"),
+        description="other forecasters shown beside the one that gives the word",
     )
 
 

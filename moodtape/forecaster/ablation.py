@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.arms import Arm, Displacement, Inputs, build_inputs, real_arm, shift_room
+from moodtape.forecaster.arms import Arm, Displacement, build_inputs, real_arm, shift_room
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import Calibrated, calibrated
-from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
 from moodtape.forecaster.scaling import Scaler
 
 if TYPE_CHECKING:
@@ -28,19 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
-LINEAR, NETWORK = "linear", "network"
-LINEAR_SHIFT_DRAWS = 5
-
 Progress = Callable[[str], None]
-
-
-class FitPredict(Protocol):
-    """Fits one cell of a study and forecasts some rows."""
-
-    def __call__(
-        self, dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int
-    ) -> Mapping[str, Floats]:
-        """Return forecasts by target key, and `gate` if there is one, each as long as `rows`."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +76,12 @@ def run_study(
     Each fold's forecasts are calibrated on its `calibrate` rows, beside the raw ones.
 
     Args:
-        fit_predict: what fits a cell; the linear forecaster by default.
+        fit_predict: what fits a cell; what the forecaster of that name opens by default.
         progress: told the name of each cell before it is fitted.
     """
     room, strict = shift_room(dataset, config)
-    seeds = 1 if forecaster == LINEAR else config.training.seeds
-    draws = LINEAR_SHIFT_DRAWS if forecaster == LINEAR else seeds
+    kind = FORECASTERS[forecaster]
+    fit_predict = fit_predict or kind.open(config)
     collected: dict[str, dict[str, list[list[Floats]]]] = {a.name: {} for a in arms}
     simple: dict[str, dict[str, list[Floats]]] = {}
     corrected: dict[str, list[Calibrated]] = {}
@@ -103,16 +91,12 @@ def run_study(
         rows, tested = np.concatenate([fold.calibrate, fold.test]), len(fold.calibrate)
         for arm in arms:
             cells: list[Mapping[str, Floats]] = []
-            count = draws if arm.treatment == "shift" else seeds
+            count = kind.fits(arm, config.training.seeds)
             for seed in range(count):
                 if progress is not None:
                     progress(f"{forecaster}: fold {fold.number + 1}, {arm.name}, seed {seed + 1}")
                 inputs = build_inputs(dataset, scaled, arm, Displacement(seed, room))
-                forecasts = (
-                    fit_predict_linear(dataset, inputs, fold, rows)
-                    if fit_predict is None
-                    else fit_predict(dataset, inputs, fold, rows, seed=seed)
-                )
+                forecasts = fit_predict(dataset, inputs, fold, rows, seed=seed)
                 cells.append(forecasts)
                 for key, values in forecasts.items():
                     parts = collected[arm.name].setdefault(key, [[] for _ in range(count)])

@@ -16,8 +16,9 @@ import numpy as np
 
 from moodtape.config import Config
 from moodtape.errors import InsufficientData
-from moodtape.forecaster.ablation import LINEAR, Study
+from moodtape.forecaster.ablation import Study
 from moodtape.forecaster.arms import NULL, SHIFT, usual_bars
+from moodtape.forecaster.forecasters import FORECASTERS
 from moodtape.forecaster.metrics import deciding_loss
 from moodtape.forecaster.seeds import generator
 from moodtape.forecaster.stats import (
@@ -160,7 +161,7 @@ def _evidence(
         min_blocks=config.verdict.min_test_blocks,
         positive_control=None,
         obstacles=obstacles,
-        stochastic_seeds=None if study.forecaster == LINEAR else len(real),
+        stochastic_seeds=len(real) if FORECASTERS[study.forecaster].stochastic else None,
         rests_on=_rests_on(pairs[NULL].mean(axis=0), losses, dataset),
     )
     return symbol, key, evidence, losses

@@ -12,16 +12,15 @@ market's it costs 1 % of the loss on volatility where it says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from moodtape.forecaster.target import answer_unit
+from moodtape.forecaster.threads import one_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from threadpoolctl import ThreadpoolController
 
     from moodtape.forecaster.arms import Inputs
     from moodtape.forecaster.dataset import Dataset
@@ -45,45 +44,39 @@ NEWTON_STEPS = 30
 
 
 def fit_predict_linear(
-    dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows
+    dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int = 0
 ) -> dict[str, Floats]:
     """Return forecasts at some rows for every target of the dataset.
 
     Args:
         inputs: scaled inputs of one arm.
+        seed: the fit draws nothing, so every seed gives the same.
         fold: train rows fit; blocks of them and the stop rows choose the penalties.
         rows: where to forecast, shape (m,).
     Returns:
         By target key: mean log return, P(up) or log volatility, each shape (m,).
     """
-    # Sixty columns are no work for two threads: they wait for each other ten times as long.
-    with _blas().limit(limits=1, user_api="blas"):
+    del seed
+    with one_thread("blas"):
         return {
             key: _fit_predict(dataset, target, inputs, fold, rows)
             for key, target in dataset.targets.items()
         }
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
 def _fit_predict(
     dataset: Dataset, target: Target, inputs: Inputs, fold: Fold, rows: Rows
 ) -> Floats:
     """Return forecasts of one target at some rows."""
-    scale = answer_unit(target.name, target.horizon_bars, dataset.trailing_variance)
+    unit = answer_unit(target.name, target.horizon_bars, dataset.trailing_variance)
     # In these units the deciding loss of every target is a plain squared error.
-    y = target.y / scale
+    y = target.y / unit
     train = fold.train[~np.isnan(y[fold.train])]
     stop = fold.stop[~np.isnan(y[fold.stop])]
     share, penalty = choose(inputs, y, list(_parts(dataset, target, train, stop)))
     x = _joined(inputs, share)
     fit = _logistic if target.name == "direction" else _ridge
-    return _predict(fit(x[train], y[train], penalty), x[rows], target) * scale[rows]
+    return _predict(fit(x[train], y[train], penalty), x[rows], target) * unit[rows]
 
 
 def choose(inputs: Inputs, y: Floats, parts: list[tuple[Rows, Rows]]) -> tuple[float, float]:

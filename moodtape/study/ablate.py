@@ -9,20 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import from_datetime64
-from moodtape.forecaster.ablation import (
-    LINEAR,
-    LINEAR_SHIFT_DRAWS,
-    NETWORK,
-    Study,
-    run_study,
-)
+from moodtape.forecaster.ablation import Study, run_study
 from moodtape.forecaster.answers import Answer, answer_all
+from moodtape.forecaster.forecasters import FORECASTERS
 from moodtape.forecaster.runs import config_hash, write_json
+from moodtape.forecaster.train import NetworkForecaster
 from moodtape.study.ground import Ground
 
 if TYPE_CHECKING:
     from moodtape.forecaster.device import Device
-    from moodtape.forecaster.train import NetworkForecaster
 
 Progress = Callable[[int, int, str], None]
 
@@ -75,17 +70,12 @@ def run_ablation(ground: Ground, audit_clean: bool, progress: Progress | None = 
     """Fit every cell of every forecaster and return the answers."""
     started = time.monotonic()
     names = forecasters(ground)
-    network: NetworkForecaster | None = None
-    if NETWORK in names:
-        from moodtape.forecaster.device import prepare
-        from moodtape.forecaster.train import NetworkForecaster
-
-        network = NetworkForecaster(ground.config, prepare(ground.config.training.device))
+    opened = {name: FORECASTERS[name].open(ground.config) for name in names}
+    network = next((o for o in opened.values() if isinstance(o, NetworkForecaster)), None)
     told = _counted(progress, _cells(ground, names))
     studies = [
         run_study(
-            ground.dataset, ground.folds, ground.arms, ground.config, name,
-            network if name == NETWORK else None, told,
+            ground.dataset, ground.folds, ground.arms, ground.config, name, opened[name], told
         )
         for name in names
     ]  # fmt: skip
@@ -99,12 +89,8 @@ def run_ablation(ground: Ground, audit_clean: bool, progress: Progress | None = 
 def _cells(ground: Ground, names: list[str]) -> int:
     """Return how many fits there are in all."""
     seeds = ground.config.training.seeds
-    total = 0
-    for name in names:
-        plain = 1 if name == LINEAR else seeds
-        shifted = max(plain, LINEAR_SHIFT_DRAWS) if name == LINEAR else seeds
-        total += sum(shifted if arm.treatment == "shift" else plain for arm in ground.arms)
-    return total * len(ground.folds)
+    fits = sum(FORECASTERS[name].fits(arm, seeds) for name in names for arm in ground.arms)
+    return fits * sum(1 for fold in ground.folds if len(fold.test))
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[str], None] | None:

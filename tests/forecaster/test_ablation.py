@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import LINEAR, LINEAR_SHIFT_DRAWS, NETWORK, Study, run_study
+from moodtape.forecaster.ablation import Study, run_study
 from moodtape.forecaster.arms import arms_of
+from moodtape.forecaster.forecasters import BOOSTING, LINEAR, NETWORK, PLACEBO_DRAWS
 from moodtape.forecaster.scaling import Scaler
 from moodtape.forecaster.splits import make_folds
 from moodtape.settings import bundled_config
@@ -47,7 +48,7 @@ def test_every_arm_forecasts_every_test_row_in_order_of_time(dataset: Any, linea
     assert (np.diff(dataset.cutoff[linear.rows]) >= np.timedelta64(0, "us")).all()
     assert set(linear.arms) == {"price", "price+sentiment", "null", "shift"}
     for name, forecasts in linear.arms.items():
-        seeds = LINEAR_SHIFT_DRAWS if name == "shift" else 1
+        seeds = PLACEBO_DRAWS if name == "shift" else 1
         for key in ("return_1", "direction_1"):
             assert forecasts.by_key[key].shape == (seeds, len(linear.rows))
     for by_key in linear.baselines.values():
@@ -57,7 +58,7 @@ def test_every_arm_forecasts_every_test_row_in_order_of_time(dataset: Any, linea
 
 def test_placebo_draws_differ_and_a_study_repeats_itself(dataset: Any, linear: Study) -> None:
     draws = linear.arms["shift"].by_key["return_1"]
-    assert len(np.unique(draws, axis=0)) == LINEAR_SHIFT_DRAWS
+    assert len(np.unique(draws, axis=0)) == PLACEBO_DRAWS
     again = study(dataset)
     for name, forecasts in linear.arms.items():
         for key, values in forecasts.by_key.items():
@@ -69,6 +70,15 @@ def test_null_and_price_are_the_same_to_a_linear_forecaster(linear: Study) -> No
         np.testing.assert_allclose(
             linear.arms["null"].by_key[key], linear.arms["price"].by_key[key], atol=1e-9
         )
+
+
+def test_boosting_runs_the_same_arms_as_the_linear_forecaster(dataset: Any, linear: Study) -> None:
+    made = study(dataset, BOOSTING)
+    for name, forecasts in made.arms.items():
+        for key, values in forecasts.by_key.items():
+            assert values.shape == linear.arms[name].by_key[key].shape, name
+            assert np.isfinite(values).all()
+    assert len(np.unique(made.arms["shift"].by_key["direction_1"], axis=0)) == PLACEBO_DRAWS
 
 
 def test_a_stochastic_forecaster_is_fitted_once_a_seed_fold_and_arm(dataset: Any) -> None:

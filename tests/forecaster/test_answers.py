@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import LINEAR, NETWORK, ArmForecasts, Study
+from moodtape.forecaster.ablation import ArmForecasts, Study
 from moodtape.forecaster.answers import Answer, _rests_on, answer_all, paired, target_losses
 from moodtape.forecaster.arms import Arm
+from moodtape.forecaster.forecasters import LINEAR, NETWORK
 from moodtape.forecaster.verdict import CANNOT_TELL, HELPS, HURTS
 
 CONFIG = Config.model_validate({"target": {"names": ("return",)}, "verdict": {"draws": 500}})

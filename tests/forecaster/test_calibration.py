@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import LINEAR, run_study
+from moodtape.forecaster.ablation import run_study
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.calibration import (
     INTERVALS,
@@ -22,6 +22,7 @@ from moodtape.forecaster.calibration import (
     fit_calibration,
     platt,
 )
+from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.metrics import brier, calibration_error, inside, reliability
 from moodtape.forecaster.splits import make_folds
 from moodtape.forecaster.target import Target

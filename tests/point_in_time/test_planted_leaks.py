@@ -12,9 +12,11 @@ import pytest
 
 from moodtape.audit import AuditResult, cells
 from moodtape.forecaster import ablation, rows, splits
+from moodtape.forecaster.boosting import fit_predict_boosting
 from moodtape.forecaster.calibration import fit_calibration
 from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature
 from moodtape.forecaster.features.rolling import lagged
+from moodtape.forecaster.forecasters import BOOSTING, FORECASTERS
 from moodtape.forecaster.scaling import Scaler
 from moodtape.storage import db, read
 
@@ -356,6 +358,19 @@ def test_forecasts_standardised_over_the_tested_rows(study: Study) -> None:
         "fold 1 forecast return_1, network",
         "fold 1 calibrated return_1, network",
     ]
+
+
+def test_boosting_on_the_coming_return(study: Study, monkeypatch: Patch) -> None:
+    def peeking(data: Any, inputs: Any, fold: Any, rows: Any, *, seed: int) -> Any:
+        coming = np.nan_to_num(data.targets["return_1"].y)[:, None]
+        told = replace(inputs, market=np.hstack([inputs.market, coming]))
+        return fit_predict_boosting(data, told, fold, rows, seed=seed)
+
+    told = replace(FORECASTERS[BOOSTING], open=lambda config: peeking)
+    monkeypatch.setitem(FORECASTERS, BOOSTING, told)
+    result = run(study)
+    assert columns(result)[0] == "fold 1 forecast return_1, boosting"
+    assert all(column.endswith(", boosting") for column in columns(result))
 
 
 def test_an_answer_that_claims_to_be_known_at_once(study: Study, monkeypatch: Patch) -> None:
