@@ -187,7 +187,7 @@ def _require_equal(model: Any, proto: Any, ids: list[list[int]]) -> None:
     import numpy as np
     import torch
 
-    session = make_session(proto.SerializeToString(), 1)
+    session = make_session(proto.SerializeToString())
     for row in ids:
         tokens = np.array([row], dtype=np.int64)
         mask = np.ones_like(tokens)

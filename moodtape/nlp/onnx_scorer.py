@@ -5,14 +5,17 @@
 3. Every bucket runs batches of one fixed shape, filled up with dummy rows: matrix kernels
    may round differently for another shape, so the shape must not depend on the company.
 4. The 8-bit weights of the file become fp32 when the session is made; all arithmetic is fp32.
-5. Logits go through a softmax; the temperatures are folded into the heads.
+5. Each core runs whole batches: a batch that two share waits for the slower one at every step.
+6. Logits go through a softmax; the temperatures are folded into the heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +37,13 @@ if TYPE_CHECKING:
 
     from moodtape.nlp.base import Probabilities
 
+    Batch = tuple[int, NDArray[np.int64]]
+
 BUCKETS = (12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
 """Token counts that texts are padded to; a text's own count alone decides which."""
 
 BATCH_ROWS = 4
-"""Rows of every batch, whatever the company: larger ones were measured no cheaper by text."""
+"""Rows of every batch, whatever the company: what more of them save is lost in filling them up."""
 
 CHUNK_TEXTS = 2_048
 """Texts sorted by length together; more would cost memory, fewer would pad more."""
@@ -64,15 +69,12 @@ def bundled_folder() -> Path:
     return Path(str(resources.files("moodtape.nlp").joinpath("data", "model")))
 
 
-def make_session(model: bytes, threads: int) -> Any:
-    """Return an ONNX session on the CPU that sleeps, not spins, while it waits."""
+def make_session(model: bytes) -> Any:
+    """Return an ONNX session that computes in the thread that calls it; several may at once."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # A spinning pool burns the cores that a collector or a training run shares with us.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -81,7 +83,7 @@ class ToneScorer:
 
     Args:
         folder: holds model.onnx, tokenizer.json and model.json; the bundled one by default.
-        threads: cores the session may use; the scores do not depend on it.
+        threads: batches run at once, one on each core; the scores do not depend on it.
     """
 
     def __init__(self, folder: Path | None = None, threads: int = 2) -> None:
@@ -124,18 +126,16 @@ class ToneScorer:
 
     def score_iter(self, texts: Sequence[str]) -> Iterator[Scored]:
         """Yield answers batch by batch, short texts first in each chunk, for streaming callers."""
-        import numpy as np
-
         self._load()
         for start in range(0, len(texts), CHUNK_TEXTS):
             ids = encode(self._tokenizer, texts[start : start + CHUNK_TEXTS])
-            bucket = np.searchsorted(BUCKETS, [len(row) for row in ids])
-            for place, tokens in enumerate(BUCKETS):
-                inside = np.flatnonzero(bucket == place)
-                for first in range(0, len(inside), BATCH_ROWS):
-                    rows = inside[first : first + BATCH_ROWS]
-                    sentiment, kinds = self._run([ids[i] for i in rows], tokens)
-                    yield Scored(rows + start, sentiment, kinds)
+            score = partial(self._score_batch, ids, start)
+            yield from _at_once(score, list(_batches(ids)), self.threads)
+
+    def _score_batch(self, ids: list[list[int]], start: int, batch: Batch) -> Scored:
+        """Return the answers to the texts of one batch of a chunk that begins at `start`."""
+        tokens, rows = batch
+        return Scored(rows + start, *self._run([ids[i] for i in rows], tokens))
 
     def _run(self, ids: list[list[int]], tokens: int) -> tuple[Probabilities, Probabilities]:
         """Return both heads' probabilities of one batch, run in the bucket's fixed shape."""
@@ -160,7 +160,7 @@ class ToneScorer:
         tokenizer = read_checked(self.folder / TOKENIZER_FILE, facts.tokenizer_sha256)
         self._tokenizer = load_tokenizer(tokenizer.decode("utf-8"), facts.max_tokens)
         self._filler = encode(self._tokenizer, [""])[0]
-        self._session = make_session(model, self.threads)
+        self._session = make_session(model)
 
 
 class OnnxScorer(ToneScorer):
@@ -183,6 +183,28 @@ def bundled(threads: int) -> OnnxScorer:
 def scorer_in(folder: Path, threads: int = 2) -> ToneScorer:
     """Return the scorer of a model's folder; it classifies kinds where the model does."""
     return (OnnxScorer if read_facts(folder).kinds else ToneScorer)(folder, threads)
+
+
+def _batches(ids: list[list[int]]) -> Iterator[Batch]:
+    """Yield token count and places of the texts of each batch, short texts first."""
+    import numpy as np
+
+    bucket = np.searchsorted(BUCKETS, [len(row) for row in ids])
+    for place, tokens in enumerate(BUCKETS):
+        inside = np.flatnonzero(bucket == place)
+        for first in range(0, len(inside), BATCH_ROWS):
+            yield tokens, inside[first : first + BATCH_ROWS]
+
+
+def _at_once(
+    score: Callable[[Batch], Scored], batches: Sequence[Batch], threads: int
+) -> Iterator[Scored]:
+    """Yield the batches' answers in their order, so many batches computed at once."""
+    if threads == 1 or len(batches) < 2:
+        yield from map(score, batches)
+        return
+    with ThreadPoolExecutor(threads, "moodtape-score") as pool:
+        yield from pool.map(score, batches)  # which forgets the rest when nobody listens
 
 
 def _shares(logits: Any) -> Probabilities:

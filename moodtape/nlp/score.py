@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PAGE_TEXTS = 1_000
-"""Texts held in memory, and lost at most, when the process is killed."""
+PAGE_TEXTS = 2_000
+"""Texts held in memory, and lost at most, when the process is killed; fewer would pad more."""
 
 Progress = Callable[[int, int], None]
 

@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -77,9 +78,38 @@ def test_score_is_a_function_of_its_text_alone(scorer: OnnxScorer, texts: list[s
             assert np.array_equal(part, sentiment[start : start + company])
 
 
-def test_score_does_not_depend_on_threads(scorer: OnnxScorer, texts: list[str]) -> None:
-    some = texts[:60]
-    assert np.array_equal(OnnxScorer(threads=1).score(some), scorer.score(some))
+@pytest.mark.parametrize("threads", [1, 3, 4])
+def test_score_does_not_depend_on_threads(
+    scorer: OnnxScorer, texts: list[str], threads: int
+) -> None:
+    some, other = texts[:60], OnnxScorer(threads=threads)
+    expected, kinds = scorer.score_and_classify(some)
+    for order in (np.arange(60), np.random.default_rng(threads).permutation(60)):
+        again, kinds_again = other.score_and_classify([some[i] for i in order])
+        assert np.array_equal(again, expected[order])
+        assert np.array_equal(kinds_again, kinds[order])
+
+
+def test_a_caller_may_stop_listening(scorer: OnnxScorer, texts: list[str]) -> None:
+    before = set(threading.enumerate())
+    stream = scorer.score_iter(texts)
+    next(stream)
+    stream.close()
+    assert set(threading.enumerate()) == before, "batches nobody waits for are still computed"
+
+
+def test_an_error_in_a_batch_reaches_the_caller(
+    texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = OnnxScorer(threads=2)
+    scorer.score(texts[:1])
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(scorer, "_run", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        scorer.score(texts)
 
 
 def test_a_long_text_is_cut_at_the_last_bucket(scorer: OnnxScorer) -> None:
