@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from moodtape.errors import MoodtapeError
 from moodtape.storage.story_words import RULE, story_words, word_list
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ BAND_ROWS = 3
 MIN_WORDS = 6
 """Fewer different words say too little: such texts are near only if their words are equal."""
 
+DRAWN = "09072e054d315a8472068a356bd99eb069b8f9835aee5fe2b7634f0717c84288"
+"""Hash of the permutations. They take datasketch and SciPy a second to import, which a command
+that has no new text to sketch is spared."""
+
 BLOCK_SHINGLES = 2_048
 """Shingles hashed at once: 2 MB, so that the processor's cache holds them."""
 
@@ -45,14 +50,20 @@ def permutations() -> NDArray[np.uint32]:
     from datasketch import MinHash
 
     made = MinHash(num_perm=PERMUTATIONS, seed=SEED, scheme="affine32").permutations
-    return np.asarray(made, dtype=np.uint32)
+    found = np.asarray(made, dtype=np.uint32)
+    if hashlib.sha256(found.astype("<u4").tobytes()).hexdigest() != DRAWN:
+        raise MoodtapeError(
+            "This version of datasketch draws other permutations, so new texts could not be"
+            " compared with stored ones. Install the version that Moodtape's constraints name."
+        )
+    return found
 
 
 @lru_cache(maxsize=1)
 def sketch_version() -> str:
     """Return a name for everything that a sketch follows from, besides the text."""
     sizes = f"{RULE} {PERMUTATIONS} {BANDS} {BAND_ROWS} {MIN_WORDS}".encode()
-    every = sizes + permutations().astype("<u4").tobytes() + word_list()
+    every = sizes + DRAWN.encode() + word_list()
     return f"{RULE}-{hashlib.sha256(every).hexdigest()[:8]}"
 
 
