@@ -60,6 +60,11 @@ def format_duration(length: timedelta) -> str:
     return f"{seconds}s"
 
 
+def microseconds(length: timedelta) -> int:
+    """Return a length of time in whole microseconds, as SQL wants it."""
+    return length // timedelta(microseconds=1)
+
+
 def parse_instant(text: str) -> datetime:
     """Return the UTC instant of an ISO date or time; a bare date or a naive time is UTC.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moodtape.clock import microseconds
 from moodtape.records import ImportCounts, Poll
 from moodtape.storage.db import run_script
 from moodtape.storage.staging import Stage
@@ -14,7 +15,6 @@ from moodtape.storage.write import (
     merge_bars,
     merge_documents,
     merge_metrics,
-    microseconds,
     store_quarantine,
 )
 

@@ -7,15 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moodtape.clock import microseconds
+from moodtape.records import Span
 from moodtape.storage.db import run_script
+from moodtape.storage.dirty import mark_all_hours, store_rules, stored_rules
 from moodtape.storage.reposts import refresh_reposts, sketch_missing
 from moodtape.storage.sketches import sketch_version
-from moodtape.storage.write import microseconds
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-_RULES = "hour_rules"
+STRETCH_DAYS = 30
+"""Days of texts looked at at once, so that memory does not grow with the archive."""
 
 
 @dataclass(frozen=True)
@@ -37,48 +40,42 @@ class HourRules:
 def is_stale(connection: Connection, rules: HourRules) -> bool:
     """Say whether hours wait to be made again, or were made by other rules."""
     waiting = connection.execute("SELECT count(*) FROM dirty_hour").fetchall()[0][0]
-    stored = connection.execute("SELECT value FROM meta WHERE name = ?", [_RULES]).fetchall()
-    return bool(waiting) or (bool(stored) and stored[0][0] != _stated(rules))
+    stored = stored_rules(connection)
+    return bool(waiting) or (stored is not None and stored != _stated(rules))
 
 
 def _stated(rules: HourRules) -> str:
-    return json.dumps(asdict(rules) | {"sketches": sketch_version()}, default=str, sort_keys=True)
+    every = asdict(rules) | {"sketches": sketch_version()}
+    return json.dumps(every, default=microseconds, sort_keys=True)
 
 
 def refresh_hours(connection: Connection, rules: HourRules) -> int:
-    """Remake every dirty hour from base rows; all of them if the rules changed. Return how many."""
+    """Remake every dirty hour from base rows; all of them if the rules changed. Return how many.
+
+    What is read are the texts of the dirty hours and of the repost window before them.
+    """
     stated = _stated(rules)
-    stored = connection.execute("SELECT value FROM meta WHERE name = ?", [_RULES]).fetchall()
-    if not stored or stored[0][0] != stated:
+    if stored_rules(connection) != stated:
         sketch_missing(connection)
         mark_all_hours(connection)
-        connection.execute("DELETE FROM meta WHERE name = ?", [_RULES])
-        connection.execute("INSERT INTO meta VALUES (?, ?)", [_RULES, stated])
+        store_rules(connection, stated)
     count: int = connection.execute("SELECT count(*) FROM dirty_hour").fetchall()[0][0]
     if count:
-        refresh_reposts(connection, rules.repost_window, rules.repost_similarity)
-        run_script(
-            connection,
-            "hourly_sentiment",
-            {
-                "max_age_us": microseconds(rules.max_age),
-                "classifier": rules.classifier,
-            },
-        )
+        _remake_dirty(connection, rules)
     return count
 
 
-def mark_all_hours(connection: Connection) -> None:
-    """Mark every hour that has texts or sums as dirty."""
-    connection.execute(
-        """
-        MERGE INTO dirty_hour AS stored
-        USING (
-            SELECT source, collection, date_trunc('hour', known_at) AS hour FROM document
-            UNION
-            SELECT source, collection, hour FROM sentiment_hourly
-        ) AS d
-        ON stored.source = d.source AND stored.collection = d.collection AND stored.hour = d.hour
-        WHEN NOT MATCHED THEN INSERT
-        """
-    )
+def _remake_dirty(connection: Connection, rules: HourRules) -> None:
+    about = {"window": rules.repost_window, "stretch_days": STRETCH_DAYS}
+    run_script(connection, "later_revisions", about)
+    rows = connection.execute("SELECT since, until FROM stretch ORDER BY 1").fetchall()
+    stretches = [Span(since, until) for since, until in rows]
+    for stretch in stretches:
+        refresh_reposts(connection, stretch, rules.repost_window, rules.repost_similarity)
+    parameters = {
+        "since": stretches[0].since,
+        "until": stretches[-1].until,
+        "max_age_us": microseconds(rules.max_age),
+        "classifier": rules.classifier,
+    }
+    run_script(connection, "hourly_sentiment", parameters)

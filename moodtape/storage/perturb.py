@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from moodtape.records import MARKET_SYMBOL, Span
 from moodtape.storage.db import Warehouse, open_in_memory, run_script
-from moodtape.storage.hours import HourRules, mark_all_hours, refresh_hours
+from moodtape.storage.dirty import mark_all_hours
+from moodtape.storage.hours import HourRules, refresh_hours
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moodtape.clock import microseconds
+from moodtape.records import Span
 from moodtape.storage.db import run_script
 from moodtape.storage.sketches import sketch_texts, sketch_version
 
@@ -13,40 +14,25 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 PAGE_TEXTS = 20_000
-STRETCH_DAYS = 30
-"""Days of texts compared at once, so that memory does not grow with the archive."""
 
 
-def refresh_reposts(connection: Connection, window: timedelta, similarity: float) -> None:
-    """Remake the reposts of every dirty hour from base rows.
+def refresh_reposts(
+    connection: Connection, stretch: Span, window: timedelta, similarity: float
+) -> None:
+    """Remake the reposts of the dirty hours in a stretch of time from base rows.
 
     Args:
         window: an earlier text is repeated within this time.
         similarity: of words, from which on two texts are one story; 1 for equal words only.
     """
-    for since, until in list(_stretches(connection)):
-        parameters = {
-            "since": since,
-            "until": until,
-            "seen_from": since - window,
-            "repost_window_us": window // timedelta(microseconds=1),
-            "repost_similarity": similarity,
-        }
-        run_script(connection, "reposts", parameters)
-
-
-def _stretches(connection: Connection) -> Iterator[tuple[datetime, datetime]]:
-    """Yield spans of time that hold all dirty hours, none longer than STRETCH_DAYS."""
-    rows = connection.execute(
-        """
-        SELECT min(hour), max(hour) + INTERVAL 1 HOUR
-        FROM dirty_hour
-        GROUP BY epoch(hour)::BIGINT // (86400 * ?)
-        ORDER BY 1
-        """,
-        [STRETCH_DAYS],
-    ).fetchall()
-    yield from rows
+    parameters = {
+        "since": stretch.since,
+        "until": stretch.until,
+        "seen_from": stretch.since - window,
+        "repost_window_us": microseconds(window),
+        "repost_similarity": similarity,
+    }
+    run_script(connection, "reposts", parameters)
 
 
 def sketch_missing(connection: Connection) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from moodtape.clock import microseconds
 from moodtape.records import Span
 from moodtape.storage.db import query
-from moodtape.storage.write import microseconds
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection

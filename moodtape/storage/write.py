@@ -6,13 +6,14 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moodtape import __version__
 from moodtape.errors import UsageError
 from moodtape.records import ImportCounts
 from moodtape.storage.db import run_script
+from moodtape.storage.dirty import mark_changed
 from moodtape.storage.staging import Stage
 
 if TYPE_CHECKING:
@@ -128,18 +129,10 @@ def merge_documents(
         "alias_version": alias_version,
     }
     run_script(connection, "merge_document", parameters)
-    _mark_dirty(connection)
+    mark_changed(connection)
     welcome = connection.execute("SELECT count(*) FROM welcome").fetchall()[0][0]
     forgotten = ImportCounts(known=stage.rows["document"] - welcome)
     return _counts(connection, welcome) + forgotten
-
-
-def _mark_dirty(connection: Connection) -> None:
-    """Mark the hours that the texts in the temp table versioned change, whether they come or go."""
-    run_script(connection, "mark_dirty", {})
-    since = connection.execute("SELECT min(known_at) FROM moved").fetchall()[0][0]
-    if since is not None:
-        run_script(connection, "mark_told", {"told_from": since})
 
 
 def _counts(connection: Connection, staged: int) -> ImportCounts:
@@ -214,7 +207,7 @@ def undo_run(connection: Connection, run_id: str, now: datetime) -> dict[str, in
         "CREATE OR REPLACE TEMP TABLE versioned AS SELECT * FROM document WHERE run_id = ?",
         [run_id],
     )
-    _mark_dirty(connection)
+    mark_changed(connection)
     removed = {}
     for table in ("document", *_BY_RUN):
         rows = connection.execute(_DELETE_BY_RUN[table], [run_id]).fetchall()
@@ -228,8 +221,3 @@ def undo_run(connection: Connection, run_id: str, now: datetime) -> dict[str, in
 
 
 _DELETE_BY_RUN = {t: f"DELETE FROM {t} WHERE run_id = ?" for t in ("document", *_BY_RUN)}  # noqa: S608
-
-
-def microseconds(length: timedelta) -> int:
-    """Return a length of time in whole microseconds, as SQL wants it."""
-    return length // timedelta(microseconds=1)

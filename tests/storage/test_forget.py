@@ -16,8 +16,9 @@ from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.score import score_unscored
 from moodtape.records import Span
 from moodtape.storage.db import Warehouse
+from moodtape.storage.dirty import mark_all_hours
 from moodtape.storage.forget import Found, Request, find_texts, forget_texts, link_trace
-from moodtape.storage.hours import HourRules, mark_all_hours, refresh_hours
+from moodtape.storage.hours import HourRules, refresh_hours
 from moodtape.storage.read import require_scored
 from moodtape.storage.scores import unscored_count
 from moodtape.storage.traces import Traces

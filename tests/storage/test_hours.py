@@ -18,7 +18,8 @@ from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.score import score_unscored
 from moodtape.storage.db import Warehouse
-from moodtape.storage.hours import HourRules, mark_all_hours, refresh_hours
+from moodtape.storage.dirty import mark_all_hours
+from moodtape.storage.hours import HourRules, refresh_hours
 from moodtape.storage.write import undo_run
 
 NOW = datetime(2025, 6, 30, tzinfo=UTC)

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from moodtape.config import Config
 from moodtape.ingest.importer import ImportOptions, import_file
-from moodtape.storage import reposts
+from moodtape.storage import hours
 from moodtape.storage.db import Warehouse
+from moodtape.storage.dirty import mark_all_hours
 from moodtape.storage.forget import Request, find_texts, forget_texts
-from moodtape.storage.hours import HourRules, is_stale, mark_all_hours, refresh_hours
+from moodtape.storage.hours import HourRules, is_stale, refresh_hours
 from moodtape.storage.sketches import sketch_version
 from moodtape.storage.story_words import story_words
 from moodtape.storage.write import Merge, undo_run
@@ -255,7 +256,7 @@ def test_stretches_cut_nothing_apart(line: Line, monkeypatch: pytest.MonkeyPatch
     line.add([text(str(i), 9.5 * i, stories[i * 7 % 4]) for i in range(60)])
     whole = line.state()
     assert len(whole[1]) > 40
-    monkeypatch.setattr(reposts, "STRETCH_DAYS", 1)
+    monkeypatch.setattr(hours, "STRETCH_DAYS", 1)
     line.remade()
     assert line.state() == whole
 

@@ -1,42 +1,42 @@
--- How scores become an hour. Remakes the sums of every dirty hour from base rows, so that
--- the result does not depend on the order in which the rows came.
+-- How scores become an hour. Remakes the sums of the dirty hours, which lie in [$since, $until),
+-- from base rows, so that the result does not depend on the order in which the rows came.
 --
 -- A text counts in the hour in which its first revision became known. One that was older
 -- than $max_age_us then is stale; one that repeats an earlier text (reposts.sql) is a repost.
 -- Both only raise a count of their own.
+CREATE OR REPLACE TEMP TABLE due_text AS
+SELECT
+    source, collection, document_id, known_at, content_hash,
+    date_trunc('hour', known_at) AS hour,
+    epoch_us(known_at) - epoch_us(published_at)
+    - CASE WHEN date_only THEN 86_400_000_000 ELSE 0 END > $max_age_us AS is_stale,
+    (source, collection, document_id, known_at) IN (
+        SELECT (source, collection, document_id, told_at) FROM repost
+    ) AS is_repost
+FROM document
+SEMI JOIN dirty_hour AS h
+    ON h.source = document.source AND h.collection = document.collection
+    AND h.hour = date_trunc('hour', document.known_at)
+ANTI JOIN later_revision USING (source, collection, document_id, known_at)
+WHERE known_at >= $since AND known_at < $until;
+
 CREATE OR REPLACE TEMP TABLE fresh_hours AS
-WITH first_revision AS (
-    SELECT *
-    FROM document
-    QUALIFY row_number() OVER (
-        PARTITION BY source, collection, document_id ORDER BY known_at
-    ) = 1
-),
-
-judged AS (
+WITH counted AS (
     SELECT
-        source, collection, document_id, known_at, content_hash,
-        date_trunc('hour', known_at) AS hour,
-        epoch_us(known_at) - epoch_us(published_at)
-        - CASE WHEN date_only THEN 86_400_000_000 ELSE 0 END > $max_age_us AS is_stale,
-        (source, collection, document_id, known_at) IN (
-            SELECT (source, collection, document_id, told_at) FROM repost
-        ) AS is_repost
-    FROM first_revision
-),
-
-counted AS (
-    SELECT
-        m.symbol, j.source, j.collection, s.scorer, coalesce(k.kind, 'unknown') AS kind, j.hour,
-        CASE WHEN j.is_repost THEN 'repost' WHEN j.is_stale THEN 'stale' ELSE 'news' END AS role,
+        m.symbol, d.source, d.collection, s.scorer, coalesce(k.kind, 'unknown') AS kind, d.hour,
+        CASE WHEN d.is_repost THEN 'repost' WHEN d.is_stale THEN 'stale' ELSE 'news' END AS role,
         s.p_negative, s.p_neutral, s.p_positive
-    FROM judged AS j
-    SEMI JOIN dirty_hour AS h USING (source, collection, hour)
-    JOIN mention AS m
-        ON m.source = j.source AND m.collection = j.collection
-        AND m.document_id = j.document_id AND m.known_at = j.known_at
-    JOIN score AS s ON s.content_hash = j.content_hash
-    LEFT JOIN kind AS k ON k.content_hash = j.content_hash AND k.classifier = $classifier
+    FROM due_text AS d
+    JOIN (
+        SELECT * FROM mention WHERE known_at >= $since AND known_at < $until
+    ) AS m USING (source, collection, document_id, known_at)
+    JOIN score AS s ON s.content_hash = d.content_hash
+    LEFT JOIN (
+        SELECT content_hash, kind
+        FROM kind
+        SEMI JOIN due_text USING (content_hash)
+        WHERE classifier = $classifier
+    ) AS k ON k.content_hash = d.content_hash
 )
 
 SELECT
@@ -62,6 +62,14 @@ SELECT
 FROM counted
 GROUP BY symbol, source, collection, scorer, kind, hour;
 
+DELETE FROM sentiment_hourly AS stored
+WHERE
+    hour >= $since AND hour < $until
+    AND (source, collection, hour) IN (SELECT (source, collection, hour) FROM dirty_hour)
+    AND (symbol, source, collection, scorer, kind, hour) NOT IN (
+        SELECT (symbol, source, collection, scorer, kind, hour) FROM fresh_hours
+    );
+
 MERGE INTO sentiment_hourly AS stored
 USING fresh_hours AS f
 ON
@@ -78,10 +86,6 @@ WHEN MATCHED AND (
     n = f.n, n_stale = f.n_stale, n_repost = f.n_repost, n_negative = f.n_negative,
     n_neutral = f.n_neutral, n_positive = f.n_positive, sum_negative = f.sum_negative,
     sum_positive = f.sum_positive, sum_tone = f.sum_tone, sum_tone_squared = f.sum_tone_squared
-WHEN NOT MATCHED BY TARGET THEN INSERT
-WHEN NOT MATCHED BY SOURCE AND EXISTS (
-    SELECT 1 FROM dirty_hour AS h
-    WHERE h.source = stored.source AND h.collection = stored.collection AND h.hour = stored.hour
-) THEN DELETE;
+WHEN NOT MATCHED THEN INSERT;
 
 DELETE FROM dirty_hour;

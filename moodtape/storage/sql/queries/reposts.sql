@@ -12,14 +12,8 @@ WITH near AS (
         source, collection, document_id, known_at, repeat_key, sketch, bands,
         date_trunc('hour', known_at) AS hour
     FROM document
+    ANTI JOIN later_revision USING (source, collection, document_id, known_at)
     WHERE known_at >= $seen_from AND known_at < $until AND repeat_key IS NOT NULL
-),
-
-first_revision AS (
-    SELECT source, collection, document_id, min(known_at) AS known_at
-    FROM document
-    SEMI JOIN near USING (source, collection, document_id)
-    GROUP BY source, collection, document_id
 )
 
 SELECT
@@ -29,7 +23,6 @@ SELECT
         ORDER BY n.known_at, n.collection, forgotten_id(n.source, n.collection, n.document_id)
     ) AS place
 FROM near AS n
-SEMI JOIN first_revision USING (source, collection, document_id, known_at)
 LEFT JOIN dirty_hour AS h USING (source, collection, hour);
 
 CREATE OR REPLACE TEMP TABLE shelf AS
