@@ -20,14 +20,15 @@ from moodtape.audit.cells import (
     fold_blocks,
     moved_fold,
 )
+from moodtape.calendars import get_calendar
 from moodtape.clock import format_duration, parse_duration, to_datetime64
 from moodtape.config import Config
 from moodtape.forecaster import splits
 from moodtape.forecaster.arms import Arm
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
-from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
+from moodtape.forecaster.dataset import Dataset, Request, load_dataset, peers_of
+from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, NETWORK, FitPredict
-from moodtape.forecaster.rows import LONGEST_WEEKS
+from moodtape.forecaster.reach import following, lasting, text_reach
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.splits import Fold
 from moodtape.records import Span
@@ -159,16 +160,17 @@ def _near(config: Config, request: Request) -> Near:
     """Return the rows that matter: bars up to the last answer, texts around the span."""
     assert request.span is not None
     interval = parse_duration(config.market.interval)
-    half_lives = timedelta(hours=KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h))
-    window = config.network.sentiment_lookback_bars * interval
-    reach = max(half_lives, LONGEST_WEEKS) + window + MARGIN
+    calendar, until = get_calendar(config.market.calendar), request.span.until
+    bars = config.network.sentiment_lookback_bars + config.features.fill_limit_bars + 1
+    window = lasting(bars, calendar, interval, request.span.since)
+    reach = text_reach(config, chosen_features(config)) + window + MARGIN
     reach += timedelta(hours=config.sentiment.repost_window_h)
     return Near(
-        symbols=request.symbols,
+        symbols=(*request.symbols, *peers_of(config, request.symbols)),
         interval=format_duration(interval),
-        bars_until=request.span.until + max(config.target.horizons) * interval,
+        bars_until=following(max(config.target.horizons), calendar, interval, until),
         metrics=tuple(sorted({label.partition("@")[0] for label in request.metrics or ()})),
         scorer=request.scorer or "",
-        texts=Span(request.span.since - reach, request.span.until + MARGIN),
+        texts=Span(request.span.since - reach, until + MARGIN),
         as_of=request.as_of,
     )

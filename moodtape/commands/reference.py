@@ -52,15 +52,32 @@ FEATURES = f"""# Features
 
 {AGAIN}
 Every row of the feature matrix is one decision and is computed from what was known by then
-([when things count as known](time.md)). A missing value stays missing; the share of missing
-columns is a column of its own.
+([when things count as known](time.md)).
 
-Look-back is counted in steps before the row's own: bars, or hours for texts. "Tone" marks what
+**Missing values.** A missing value stays missing, and the share of a block's columns that are
+missing is a column of its own; `features.masks = "each"` gives every column a mask instead.
+`features.fill_limit_bars` carries the last value forward so many bars at most; the masks still
+tell what was missing. On-chain and index values are carried as long as `features.metric_max_age_d`
+says, with their age beside them. Nothing is interpolated: what lies between two known values
+would be made of the later one. A window never crosses a hole in the bars.
+
+**Scale.** `features.scaling` is `z-score`, `min-max` (from -1 to 1) or `robust` (median and
+quartiles), fitted on the training rows of each fold alone, symbol by symbol. Scaled values are
+cut at -5 and 5; a missing one is 0, the middle.
+
+**Others.** In a study of several assets, `others.` columns hold means of what the other ones did
+as of the same decision, an asset's own left out; `features.peers` names assets that count among
+them although the study is not about them, such as `BTC` for a study of `ETH` alone.
+
+Look-back is counted in steps before the row's own: bars, or hours for texts. The texts of a bar
+are those of the hours that ended since the bar before closed: one hour of an hourly bar; of a
+stock's session the evening and the night before it, and of Monday's the weekend. "Tone" marks what
 the `shift` placebo moves to another time; in a study of on-chain metrics it moves their `level`
 and `change`. `SOURCE` is `news`, `reddit`, `x` (texts about the
 symbol) or `news_market`, `reddit_market`, `x_market` (texts about no coin in particular), as far
 as there are such texts; `METRIC` is a metric and its provider, such as `txs@blocks`.
 """
+MISSING = "Share of the block's columns that are missing."
 UNITS = {"price": "bars", "calendar": "bars", "sentiment": "hours", "onchain": "bars"}
 
 
@@ -192,6 +209,9 @@ def _allowed(schema: Mapping[str, Any]) -> str:
 
 def features_page() -> str:
     """Return the page of all columns of the feature matrix, as the defaults make them."""
+    from moodtape.forecaster.others import LABEL as OTHERS
+    from moodtape.forecaster.others import RISEN, definition
+
     config, parts = Config(), [FEATURES]
     known = {f.name: f for f in declared_features(config)}
     columns = declared_columns(config)
@@ -200,11 +220,13 @@ def features_page() -> str:
         for column in columns:
             if column.group != group:
                 continue
-            made = known.get(column.name) or known.get(column.name.partition(".")[2])
-            if made is None:
+            label, _, name = column.name.partition(".")
+            made = known.get(column.name) or known.get(name)
+            if made is None or label == OTHERS:
                 longest = max(f.lookback for f in known.values() if f.group == group)
-                rows.append((f"`{column.name}`", column.unit, str(longest), "",
-                             "Share of the group's columns that are missing."))  # fmt: skip
+                reach = made.lookback if made else 1 if name == RISEN else longest
+                told = definition(name) if label == OTHERS else MISSING
+                rows.append((f"`{column.name}`", column.unit, str(reach), "", told))
                 continue
             modules.add(made.compute.__module__.rpartition(".")[2])
             tone = "tone" if column.polarity else ""
@@ -225,18 +247,16 @@ def _definition(feature: Feature) -> str:
 def declared_features(config: Config) -> list[Feature]:
     """Return every feature that a dataset computes, for a source and a metric without a name."""
     from moodtape.clock import parse_duration
-    from moodtape.forecaster import rows  # noqa: F401  registers the features
-    from moodtape.forecaster.features.base import CALENDAR, PRICE, SENTIMENT, features_of
+    from moodtape.forecaster.features.chosen import chosen_features
     from moodtape.forecaster.features.onchain import metric_features
     from moodtape.forecaster.features.polls import poll_features
-    from moodtape.forecaster.features.sentiment import decayed_features
 
     a_day = parse_duration("1d") / parse_duration(config.market.interval)
+    chosen = chosen_features(config)
     return [
-        *features_of(PRICE),
-        *features_of(CALENDAR),
-        *features_of(SENTIMENT),
-        *decayed_features(config.sentiment.half_lives_h),
+        *chosen.price,
+        *chosen.calendar,
+        *chosen.texts,
         *poll_features(),
         *metric_features("METRIC", a_day, config.features.metric_max_age_d),
     ]
@@ -251,7 +271,7 @@ def declared_columns(config: Config) -> Sequence[Any]:
 
     maker = RowMaker(
         config, get_calendar("24/7"), parse_duration(config.market.interval), Span(EPOCH, EPOCH),
-        timedelta(0), ("SOURCE", "SOURCE_polls"), ("METRIC",), EPOCH,
+        timedelta(0), ("SOURCE", "SOURCE_polls"), ("METRIC",), others=True,
     )  # fmt: skip
     return maker.columns()
 

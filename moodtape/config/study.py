@@ -66,6 +66,22 @@ class FeaturesSection(Section):
         description="name patterns of metrics that providers rewrite later: kept out of studies",
     )
     metric_max_age_d: float = Field(7, gt=0, description="an older metric value is missing")
+    others: bool = Field(
+        True, description="means of what the other assets did are columns, where there are others"
+    )
+    peers: tuple[str, ...] = Field(
+        (), description="assets that count among the others although a study is not about them"
+    )
+    fill_limit_bars: int = Field(
+        0, ge=0, description="a missing value is the newest of so many bars before; 0 = none"
+    )
+    masks: Literal["share", "each"] = Field(
+        "share",
+        description="marks what is missing: the share of a block's columns, or each by a column",
+    )
+    scaling: Literal["z-score", "min-max", "robust"] = Field(
+        "z-score", description="how the training rows of a fold scale each column"
+    )
 
     def is_restated(self, metric: str) -> bool:
         """Say whether a metric is known to be rewritten by its provider."""

@@ -140,5 +140,11 @@ def run_study(
 
 def scaled_features(dataset: Dataset, fold: Fold) -> Floats:
     """Return the feature matrix as a fold's forecasters see it, scaled by its training rows."""
-    scaler = Scaler.fit(dataset.features, dataset.symbol, fold.train, len(dataset.symbols))
-    return scaler.apply(dataset.features, dataset.symbol)
+    return fold_scaler(dataset, fold).apply(dataset.features, dataset.symbol)
+
+
+def fold_scaler(dataset: Dataset, fold: Fold) -> Scaler:
+    """Return the scaler of a fold, fitted on its training rows alone."""
+    return Scaler.fit(
+        dataset.features, dataset.symbol, fold.train, len(dataset.symbols), dataset.scaling
+    )

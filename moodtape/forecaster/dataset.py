@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +29,12 @@ from moodtape.config import Config
 from moodtape.errors import ConfigError, DataMissing
 from moodtape.forecaster.features.base import ONCHAIN, PRICE, SENTIMENT, Column
 from moodtape.forecaster.features.polls import SCOPE as POLLS
-from moodtape.forecaster.rows import Block, RowMaker, Texts, reach_of
+from moodtape.forecaster.others import others_rows
+from moodtape.forecaster.reach import reach_of
+from moodtape.forecaster.rows import Block, RowMaker
+from moodtape.forecaster.scaling import Scaling
 from moodtape.forecaster.target import Target
+from moodtape.forecaster.texts import Texts
 from moodtape.records import MARKET_SYMBOL, Span
 from moodtape.storage import read
 from moodtape.storage.db import Warehouse
@@ -59,6 +64,7 @@ class Dataset:
     span: every decision of the study lies in it.
     streams: text streams that have columns.
     notes: what a reader should know about the data.
+    scaling: how a fold's training rows scale the features.
     """
 
     symbols: tuple[str, ...]
@@ -78,6 +84,7 @@ class Dataset:
     streams: tuple[str, ...]
     metrics: tuple[str, ...]
     notes: Mapping[str, float] = field(default_factory=dict)
+    scaling: Scaling = "z-score"
 
     def group(self, name: str) -> NDArray[np.int64]:
         """Return the numbers of the columns of one group."""
@@ -142,6 +149,7 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
         raise ConfigError("features.groups must hold 'price': the baselines are made of it.")
     interval = parse_duration(config.market.interval)
     calendar = get_calendar(config.market.calendar)
+    peers = peers_of(config, request.symbols)
     with warehouse.read() as connection:
         series = [
             read.choose_series(
@@ -151,7 +159,7 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
                 config.market.venue.get(symbol),
                 config.market.quote.get(symbol),
             )
-            for symbol in request.symbols
+            for symbol in (*request.symbols, *peers)
         ]
         bars = {s.symbol: read.bar_versions(connection, s, request.as_of) for s in series}
         use_texts = SENTIMENT in config.features.groups and request.scorer is not None
@@ -173,7 +181,7 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
             s: read.metric_versions(connection, s, allowed, request.as_of) for s in request.symbols
         }
     delay = timedelta(seconds=config.clock.decision_delay_s)
-    span = _span(request, bars, delay)
+    span = _span(request, {s: bars[s] for s in request.symbols}, delay)
     reach = reach_of(config, calendar, interval, span.since)
     texts = Texts(sums, seen, coverage, polls).near(span, reach)
     streams = request.streams
@@ -182,9 +190,36 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
     chosen = request.metrics
     if chosen is None:
         chosen = _metric_names(metrics, span)
-    maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, request.as_of)
-    blocks = [maker.block(s, bars[s], texts, metrics[s]) for s in request.symbols]
+    others = config.features.others and len(series) > 1
+    maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, others)
+    blocks = _blocks(maker, request.symbols, bars, texts, metrics)
     return _stack(request.symbols, blocks, maker)
+
+
+def peers_of(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return the assets whose bars a study of some symbols reads besides theirs."""
+    if not config.features.others:
+        return ()
+    return tuple(s for s in dict.fromkeys(config.features.peers) if s not in symbols)
+
+
+def _blocks(
+    maker: RowMaker,
+    symbols: Sequence[str],
+    bars: Mapping[str, pd.DataFrame],
+    texts: Texts,
+    metrics: Mapping[str, pd.DataFrame],
+) -> list[Block]:
+    """Return the rows of each symbol; `bars` are theirs and, after them, their peers'."""
+    made = [maker.price(symbol, frame) for symbol, frame in bars.items()]
+    others: Iterator[Floats | None] = repeat(None)
+    if maker.others:
+        shown = [maker.shown_to_others(rows) for rows in made]
+        others = others_rows([rows.grid.close_time for rows in made], shown, len(symbols))
+    return [
+        maker.block(symbol, rows, other, texts, metrics[symbol])
+        for symbol, rows, other in zip(symbols, made, others, strict=False)
+    ]
 
 
 def _span(request: Request, bars: Mapping[str, pd.DataFrame], delay: timedelta) -> Span:
@@ -259,4 +294,5 @@ def _stack(symbols: tuple[str, ...], blocks: Sequence[Block], maker: RowMaker) -
         streams=maker.streams,
         metrics=maker.metrics,
         notes={"missing_bars": missing, "corrected_bars": corrected},
+        scaling=maker.config.features.scaling,
     )

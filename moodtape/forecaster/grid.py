@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moodtape.forecaster.features.base import BAR_INPUTS as BAR_COLUMNS
 from moodtape.forecaster.features.polls import POLL_COLUMNS
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Instants = NDArray[np.datetime64]
 
-BAR_COLUMNS = ("open", "high", "low", "close", "volume", "taker_buy_volume")
 HOUR = np.timedelta64(1, "h").astype("timedelta64[us]")
 
 

@@ -8,17 +8,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from moodtape.calendars import Calendar
-from moodtape.clock import DecisionClock, from_datetime64, iso, to_datetime64
+from moodtape.clock import DecisionClock, iso, to_datetime64
 from moodtape.config import Config
 from moodtape.errors import DataMissing
-from moodtape.forecaster.features import calendar as calendar_features  # noqa: F401  registers
-from moodtape.forecaster.features import price as price_features  # noqa: F401  registers
 from moodtape.forecaster.features.base import (
     CALENDAR,
     ONCHAIN,
@@ -27,24 +26,17 @@ from moodtape.forecaster.features.base import (
     Column,
     Feature,
     compute_all,
-    features_of,
 )
-from moodtape.forecaster.features.onchain import LEVEL_DAYS, metric_features
-from moodtape.forecaster.features.polls import SCOPE as POLLS
-from moodtape.forecaster.features.polls import poll_features
-from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES, decayed_features
-from moodtape.forecaster.grid import (
-    BarGrid,
-    as_of_values,
-    bar_grid,
-    hour_grid,
-    last_closed_hour,
-    naive,
-    poll_columns,
-    text_stream,
-)
+from moodtape.forecaster.features.chosen import Chosen, chosen_features, is_of_polls
+from moodtape.forecaster.features.onchain import metric_features
+from moodtape.forecaster.grid import BarGrid, as_of_values, bar_grid, naive
+from moodtape.forecaster.missing import mask_columns, with_masks
+from moodtape.forecaster.others import LABEL as OTHERS
+from moodtape.forecaster.others import MEANS, others_columns
+from moodtape.forecaster.reach import following
 from moodtape.forecaster.target import Target, make_targets, trailing_variance
-from moodtape.records import MARKET_SYMBOL, Span
+from moodtape.forecaster.texts import Texts, streams_at
+from moodtape.records import Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,33 +45,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Instants = NDArray[np.datetime64]
 
-LONGEST_WEEKS = timedelta(hours=168)
-LONGEST_REACH = timedelta(days=40 * 365)
-
 
 @dataclass(frozen=True)
-class Texts:
-    """What the warehouse says of texts: sums by hour, hours with any text, coverage, polls."""
+class PriceRows:
+    """One symbol's bars on their grid, and the price columns as of each decision."""
 
-    sums: pd.DataFrame
-    seen: pd.DataFrame
-    coverage: pd.DataFrame
-    polls: pd.DataFrame
-
-    def near(self, span: Span, reach: timedelta) -> Texts:
-        """Return only the rows that can matter to a decision in the span."""
-        first, last = span.since - reach, span.until
-        over = self.coverage
-        return Texts(
-            _within(self.sums, first, last),
-            _within(self.seen, first, last),
-            over[(over["covered_until"] >= first) & (over["covered_from"] < last)],
-            _within(self.polls, first, last),
-        )
-
-
-def _within(table: pd.DataFrame, first: datetime, last: datetime) -> pd.DataFrame:
-    return table[(table["hour"] >= first) & (table["hour"] < last)]
+    grid: BarGrid
+    decision_time: Instants
+    features: Floats
 
 
 @dataclass(frozen=True)
@@ -96,7 +69,10 @@ class Block:
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes the rows of one symbol after another with the same columns."""
+    """Makes the rows of one symbol after another with the same columns.
+
+    others: the columns hold what other assets did.
+    """
 
     config: Config
     calendar: Calendar
@@ -105,28 +81,68 @@ class RowMaker:
     reach: timedelta
     streams: tuple[str, ...]
     metrics: tuple[str, ...]
-    as_of: datetime
+    others: bool = False
 
-    def block(self, symbol: str, bars: pd.DataFrame, texts: Texts, metrics: pd.DataFrame) -> Block:
-        """Return the rows of one symbol."""
+    @cached_property
+    def chosen(self) -> Chosen:
+        """Return the declared features in use."""
+        return chosen_features(self.config)
+
+    def price(self, symbol: str, bars: pd.DataFrame) -> PriceRows:
+        """Return the bars of one symbol and their price columns, as of each decision.
+
+        A correction begins a new stretch of rows, made from the bars as known there.
+
+        Raises:
+            DataMissing: it has no bars near the span.
+        """
         grid = self._grid(symbol, bars)
         clock = DecisionClock(timedelta(seconds=self.config.clock.decision_delay_s))
         decision_time = clock.decision_times(grid.close_time)
-        parts = []
-        groups = self.config.features.groups
-        parts.append(_with_missing(self._price(grid, decision_time)))
-        if CALENDAR in groups:
+        features = self.chosen.price
+        reach = max(f.lookback for f in features)
+        matrix = np.full((len(grid.open_time), len(features)), np.nan)
+        for start, stop, values in grid.versions(decision_time):
+            begin = max(0, start - reach)
+            part = {name: column[begin:stop] for name, column in values.items()}
+            matrix[start:stop] = compute_all(features, part)[start - begin :]
+        return PriceRows(grid, decision_time, matrix)
+
+    def shown_to_others(self, rows: PriceRows) -> Floats:
+        """Return the columns of a symbol that the others see. -> (T, len(MEANS))"""
+        names = [f.name for f in self.chosen.price]
+        return rows.features[:, [names.index(name) for name in MEANS]]
+
+    def block(
+        self, symbol: str, rows: PriceRows, others: Floats | None, texts: Texts,
+        metrics: pd.DataFrame,
+    ) -> Block:  # fmt: skip
+        """Return the rows of one symbol.
+
+        Args:
+            others: what the other assets show at its rows, if they have columns.
+        """
+        grid, decision_time, settings = rows.grid, rows.decision_time, self.config.features
+        parts = [with_masks(rows.features, settings)]
+        if others is not None:
+            parts.append(with_masks(others, settings))
+        if self.chosen.calendar:
             cutoff_s = grid.close_time.astype(np.int64) / 1e6
-            parts.append(compute_all(features_of(CALENDAR), {"cutoff_s": cutoff_s}))
+            parts.append(compute_all(self.chosen.calendar, {"cutoff_s": cutoff_s}))
         regime = np.zeros(len(grid.open_time), dtype=np.int64)
-        for matrix, collections in self._text_streams(symbol, texts, grid):
-            parts.append(matrix)
-            regime += collections
+        if self.streams:
+            first = max(grid.open_time[0], to_datetime64(self.span.since - self.reach))
+            first -= np.timedelta64(self.reach, "us")
+            for stream in streams_at(
+                self.streams, symbol, texts, grid.close_time, self.interval, first, self.chosen
+            ):
+                of_polls = is_of_polls(stream.name)
+                parts.append(stream.columns if of_polls else with_masks(stream.columns, settings))
+                regime += stream.regime
         if self.metrics:
-            parts.append(_with_missing(self._onchain(metrics, decision_time)))
-        first = dict(grid.first)
+            parts.append(with_masks(self._onchain(metrics, decision_time), settings))
         targets = make_targets(
-            first,
+            dict(grid.first),
             grid.close_time,
             self.config.target.names,
             self.config.target.horizons,
@@ -134,18 +150,12 @@ class RowMaker:
             (decision_time >= to_datetime64(self.span.since))
             & (decision_time < to_datetime64(self.span.until)),
         )
-        return Block(
-            grid,
-            decision_time,
-            np.hstack(parts),
-            targets,
-            trailing_variance(first["close"]),
-            regime,
-        )
+        trailing = trailing_variance(grid.first["close"])
+        return Block(grid, decision_time, np.hstack(parts), targets, trailing, regime)
 
     def _grid(self, symbol: str, bars: pd.DataFrame) -> BarGrid:
         horizon = max(self.config.target.horizons)
-        end = _following(horizon, self.calendar, self.interval, self.span.until)
+        end = following(horizon, self.calendar, self.interval, self.span.until)
         since = self.span.since - self.reach
         near = bars[(bars["open_time"] >= since) & (bars["open_time"] < end)]
         if near.empty:
@@ -159,46 +169,6 @@ class RowMaker:
             first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1), self.interval
         )
         return bar_grid(near, opens, self.calendar.close_times(opens, self.interval))
-
-    def _price(self, grid: BarGrid, decision_time: Instants) -> Floats:
-        """Return the price columns, each stretch of rows from the bars as known there."""
-        features = features_of(PRICE)
-        reach = max(f.lookback for f in features)
-        matrix = np.full((len(grid.open_time), len(features)), np.nan)
-        for start, stop, values in grid.versions(decision_time):
-            begin = max(0, start - reach)
-            part = {name: column[begin:stop] for name, column in values.items()}
-            matrix[start:stop] = compute_all(features, part)[start - begin :]
-        return matrix
-
-    def _text_streams(
-        self, symbol: str, texts: Texts, grid: BarGrid
-    ) -> list[tuple[Floats, NDArray[np.int64]]]:
-        """Return each stream's columns, and the number of its regime, at the rows of the grid."""
-        if not self.streams:
-            return []
-        first = max(grid.open_time[0], to_datetime64(self.span.since - self.reach))
-        hours = hour_grid(first - np.timedelta64(self.reach, "us"), grid.close_time[-1])
-        row = last_closed_hour(grid.close_time, hours)
-        made = []
-        for name in self.streams:
-            source, _, scope = name.partition("_")
-            features = self._features_of(name)
-            if scope == POLLS:
-                polls = poll_columns(texts.polls[texts.polls["source"] == source], hours)
-                nothing = np.zeros(len(row), dtype=np.int64)
-                made.append((compute_all(features, polls)[row], nothing))
-                continue
-            about = MARKET_SYMBOL if scope else symbol
-            of_source = [
-                frame[frame["source"] == source]
-                for frame in (texts.sums, texts.seen, texts.coverage)
-            ]
-            sums, seen, coverage = of_source
-            stream = text_stream(name, sums[sums["symbol"] == about], seen, coverage, hours)
-            collections = stream.columns["collections"].astype(np.int64)
-            made.append((compute_all(features, stream.columns)[row], collections[row]))
-        return made
 
     def _onchain(self, metrics: pd.DataFrame, decision_time: Instants) -> Floats:
         inputs: dict[str, Floats] = {}
@@ -217,71 +187,25 @@ class RowMaker:
             features += metric_features(label, per_day, self.config.features.metric_max_age_d)
         return compute_all(features, inputs)
 
-    def _features_of(self, stream: str) -> list[Feature]:
-        """Return the features of a stream: of texts, or of how a source's polls ended."""
-        if stream.endswith(f"_{POLLS}"):
-            return poll_features()
-        half_lives = self.config.sentiment.half_lives_h
-        return [*features_of(SENTIMENT), *decayed_features(half_lives)]
-
     def columns(self) -> tuple[Column, ...]:
         """Return a description of every column, in the order in which `block` makes them."""
-        groups = self.config.features.groups
-        found = []
-        found += [Column(f.name, PRICE, False, f.unit) for f in features_of(PRICE)]
-        found.append(_missing_column(PRICE))
-        if CALENDAR in groups:
-            found += [Column(f.name, CALENDAR, False, f.unit) for f in features_of(CALENDAR)]
+        found = self._masked(PRICE, [_column(f, PRICE) for f in self.chosen.price])
+        if self.others:
+            found += self._masked(OTHERS, others_columns())
+        found += [_column(f, CALENDAR) for f in self.chosen.calendar]
         for stream in self.streams:
-            found += [
-                Column(f"{stream}.{f.name}", SENTIMENT, f.polarity, f.unit)
-                for f in self._features_of(stream)
-            ]
+            own = [_column(f, SENTIMENT, f"{stream}.") for f in self.chosen.of_stream(stream)]
+            found += own if is_of_polls(stream) else self._masked(stream, own)
+        made = []
         for metric in self.metrics:
-            made = metric_features(metric, 24, self.config.features.metric_max_age_d)
-            found += [Column(f.name, ONCHAIN, False, f.unit) for f in made]
-        if self.metrics:
-            found.append(_missing_column(ONCHAIN))
+            made += metric_features(metric, 24, self.config.features.metric_max_age_d)
+        if made:
+            found += self._masked(ONCHAIN, [_column(f, ONCHAIN) for f in made])
         return tuple(found)
 
-
-def _with_missing(matrix: Floats) -> Floats:
-    """Return the columns and, beside them, the share that is missing in each row."""
-    return np.hstack([matrix, np.isnan(matrix).mean(axis=1, keepdims=True)])
+    def _masked(self, label: str, columns: list[Column]) -> list[Column]:
+        return [*columns, *mask_columns(label, columns, self.config.features)]
 
 
-def _missing_column(group: str) -> Column:
-    return Column(f"{group}.missing", group, False, "share of columns")
-
-
-def reach_of(config: Config, calendar: Calendar, interval: timedelta, since: datetime) -> timedelta:
-    """Return how far before the first decision rows can matter."""
-    month = round(timedelta(days=LEVEL_DAYS) / interval)
-    bars = max([month, *(f.lookback for f in features_of(PRICE))]) + config.network.lookback_bars
-    half_life = timedelta(hours=KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h))
-    texts = max(half_life, LONGEST_WEEKS) + config.network.sentiment_lookback_bars * interval
-    return max(_lasting(bars + 1, calendar, interval, since), texts) + timedelta(days=1)
-
-
-def _lasting(bars: int, calendar: Calendar, interval: timedelta, until: datetime) -> timedelta:
-    """Return how long the last `bars` bars of a calendar before an instant took."""
-    length = bars * interval
-    while True:
-        opens = calendar.expected_opens(until - length, until, interval)
-        if len(opens) >= bars:
-            return until - from_datetime64(opens[-bars])
-        if length > LONGEST_REACH:
-            return length
-        length *= 2
-
-
-def _following(bars: int, calendar: Calendar, interval: timedelta, since: datetime) -> datetime:
-    """Return when the bar opens that has `bars` bars between itself and an instant."""
-    length = (bars + 1) * interval
-    while True:
-        opens = calendar.expected_opens(since, since + length, interval)
-        if len(opens) > bars:
-            return from_datetime64(opens[bars])
-        if length > LONGEST_REACH:
-            return since + length
-        length *= 2
+def _column(made: Feature, group: str, prefix: str = "") -> Column:
+    return Column(f"{prefix}{made.name}", group, made.polarity, made.unit)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+Scaling = Literal["z-score", "min-max", "robust"]
+
+MIDDLE_HALF = 1.3489795003921634
+"""Distance of the quartiles of a standard normal law."""
+
+LEAST_SPREAD = 1e-12
 
 CLIP = 5.0
 """Scaled values are cut here: one wild bar must not rule a gradient."""
@@ -29,9 +37,14 @@ class Scaler:
 
     @classmethod
     def fit(
-        cls, features: Floats, symbol: NDArray[np.int64], rows: NDArray[np.int64], n_symbols: int
+        cls,
+        features: Floats,
+        symbol: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        n_symbols: int,
+        how: Scaling = "z-score",
     ) -> Scaler:
-        """Return the mean and standard deviation over the given rows.
+        """Return what the given rows say of each column, symbol by symbol.
 
         A symbol with fewer than two rows gets the scale of all.
 
@@ -39,14 +52,19 @@ class Scaler:
             features: shape (R, F), NaN where missing.
             symbol: shape (R,).
             rows: the training rows.
+            how: `z-score`: mean and standard deviation. `min-max`: least and greatest become
+                -1 and 1. `robust`: median, and the spread of the middle half that a normal
+                law of unit variance would have; where that half is all one value, as of a
+                column that is mostly zero, the standard deviation.
         """
-        overall = _moments(features[rows])
+        measure = MEASURES[how]
+        overall = measure(features[rows])
         center = np.tile(overall[0], (n_symbols, 1))
         scale = np.tile(overall[1], (n_symbols, 1))
         for index in range(n_symbols):
             own = rows[symbol[rows] == index]
             if len(own) > 1:
-                center[index], scale[index] = _moments(features[own])
+                center[index], scale[index] = measure(features[own])
         return cls(center, scale)
 
     def apply(self, features: Floats, symbol: NDArray[np.int64]) -> Floats:
@@ -66,10 +84,36 @@ class Scaler:
         return cls(np.array(values["center"]), np.array(values["scale"]))
 
 
-def _moments(values: Floats) -> tuple[Floats, Floats]:
+def _z_score(values: Floats) -> tuple[Floats, Floats]:
     count = (~np.isnan(values)).sum(axis=0)
     total = np.nansum(values, axis=0)
     center = np.where(count > 0, total / np.maximum(count, 1), 0.0)
     variance = np.nansum((values - center) ** 2, axis=0) / np.maximum(count, 1)
-    spread = np.sqrt(variance)
-    return center, np.where(spread > 1e-12, spread, 0.0)
+    return center, _real(np.sqrt(variance))
+
+
+def _min_max(values: Floats) -> tuple[Floats, Floats]:
+    low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+    low, high = np.nan_to_num(low, nan=0.0), np.nan_to_num(high, nan=0.0)
+    return (low + high) / 2, _real((high - low) / 2)
+
+
+def _robust(values: Floats) -> tuple[Floats, Floats]:
+    center, spread = _z_score(values)
+    for column, known in enumerate(values.T):
+        known = known[~np.isnan(known)]
+        if len(known):
+            low, center[column], high = np.quantile(known, (0.25, 0.5, 0.75))
+            middle = (high - low) / MIDDLE_HALF
+            spread[column] = middle if middle > LEAST_SPREAD else spread[column]
+    return center, spread
+
+
+def _real(spread: Floats) -> Floats:
+    """Return a spread, zero where it is no more than rounding."""
+    return np.where(spread > LEAST_SPREAD, spread, 0.0)
+
+
+MEASURES: dict[Scaling, Callable[[Floats], tuple[Floats, Floats]]] = {
+    "z-score": _z_score, "min-max": _min_max, "robust": _robust,
+}  # fmt: skip

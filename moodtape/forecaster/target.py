@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodtape.forecaster.features.price import garman_klass
 from moodtape.forecaster.features.rolling import lagged, rolling_mean
+from moodtape.forecaster.features.volatility import garman_klass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

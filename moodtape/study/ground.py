@@ -23,7 +23,7 @@ from moodtape.errors import DataMissing, UsageError
 from moodtape.forecaster.arms import Arm, arms_of, tone_columns
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
-from moodtape.forecaster.rows import reach_of
+from moodtape.forecaster.reach import reach_of
 from moodtape.forecaster.splits import Fold, make_folds
 from moodtape.nlp.registry import load_scorer, scorer_id
 from moodtape.records import Span

@@ -11,7 +11,7 @@ import numpy as np
 
 from moodtape.clock import from_datetime64
 from moodtape.errors import DataMissing
-from moodtape.forecaster.ablation import scaled_features
+from moodtape.forecaster.ablation import fold_scaler, scaled_features
 from moodtape.forecaster.arms import Arm, Inputs, build_inputs
 from moodtape.forecaster.calibration import Calibration, fit_calibration
 from moodtape.forecaster.dataset import Dataset
@@ -59,7 +59,7 @@ def train_served(
     core = fit.network.core
     gap = save_model(core, folder, _windows(dataset, inputs, fold.calibrate[-COMPARED:], ground))
     on_calibrate = fit.forecast(dataset, fold.calibrate)
-    scaler = Scaler.fit(dataset.features, dataset.symbol, fold.train, len(dataset.symbols))
+    scaler = fold_scaler(dataset, fold)
     calibration = fit_calibration(dataset, fold.calibrate, on_calibrate)
     served = _served(ground, arm, fit.scales, calibration, scaler, fold)
     served.write(folder)

@@ -12,8 +12,8 @@ import pytest
 from moodtape.clock import from_datetime64
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.features.base import CALENDAR, PRICE, SENTIMENT, Column
-from moodtape.forecaster.features.price import garman_klass
 from moodtape.forecaster.features.rolling import lagged, rolling_mean
+from moodtape.forecaster.features.volatility import garman_klass
 from moodtape.forecaster.target import make_targets, trailing_variance
 from moodtape.records import Span
 

@@ -103,9 +103,9 @@ def test_features_are_scaled_by_the_training_rows_of_their_fold(
     fitted: list[np.ndarray] = []
     fit = Scaler.fit.__func__  # type: ignore[attr-defined]
 
-    def spy(cls: Any, features: Any, symbol: Any, rows: Any, n_symbols: int) -> Scaler:
+    def spy(cls: Any, features: Any, symbol: Any, rows: Any, *rest: Any) -> Scaler:
         fitted.append(rows)
-        return fit(cls, features, symbol, rows, n_symbols)
+        return fit(cls, features, symbol, rows, *rest)
 
     monkeypatch.setattr(Scaler, "fit", classmethod(spy))
     study(dataset)

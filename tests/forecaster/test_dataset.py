@@ -310,7 +310,10 @@ def test_symbols_stand_one_under_the_other(line: Line) -> None:
     both = line.load(symbols=("BTC", "ETH"), scorer=None)
     assert np.bincount(both.symbol).tolist() == [HOURS, 200]
     alone = line.load(symbols=("ETH",), scorer=None)
-    assert np.array_equal(both.features[both.symbol == 1], alone.features, equal_nan=True)
+    names = [c.name for c in both.columns]
+    own = [names.index(c.name) for c in alone.columns]
+    rows = np.flatnonzero(both.symbol == 1)
+    assert np.array_equal(both.features[np.ix_(rows, own)], alone.features, equal_nan=True)
     rows = both.decisions(10)
     assert (np.diff(both.cutoff[rows]) >= np.timedelta64(0, "us")).all()
     assert np.isnan(both.targets["return_1"].y[HOURS - 1]), "no answer reaches the next symbol"

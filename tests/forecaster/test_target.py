@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from moodtape.forecaster.features.price import garman_klass
+from moodtape.forecaster.features.volatility import garman_klass
 from moodtape.forecaster.target import make_targets, trailing_variance
 
 NAMES = ("return", "direction", "volatility")

@@ -134,6 +134,7 @@ def bars(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
             "volume": rng.lognormal(3, 1, BARS),
         }
     )
+    table["taker_buy_volume"] = table["volume"] * np.abs(np.sin(np.arange(BARS)))
     corrected = table.iloc[[330, 380, 398]].copy()
     corrected["close"] *= 1.0005
     corrected["high"] = corrected[["high", "close"]].max(axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from moodtape.audit import AuditResult, cells
-from moodtape.forecaster import ablation, rows, splits
+from moodtape.forecaster import ablation, rows, splits, texts
 from moodtape.forecaster.boosting import fit_predict_boosting
 from moodtape.forecaster.calibration import fit_calibration
 from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature
@@ -122,8 +122,8 @@ def test_metric_on_its_own_day(study: Study, monkeypatch: Patch) -> None:
 def test_scaling_over_all_rows(study: Study, monkeypatch: Patch) -> None:
     honest = Scaler.fit
 
-    def over_all(features: Any, symbol: Any, rows: Any, n_symbols: int) -> Scaler:
-        return honest(features, symbol, np.arange(len(features)), n_symbols)
+    def over_all(features: Any, symbol: Any, rows: Any, *rest: Any) -> Scaler:
+        return honest(features, symbol, np.arange(len(features)), *rest)
 
     monkeypatch.setattr(ablation.Scaler, "fit", over_all)
     result = run(study)
@@ -313,9 +313,9 @@ def test_fold_edges_by_count_of_rows(study: Study, monkeypatch: Patch) -> None:
 
 
 def test_the_open_hour(study: Study, monkeypatch: Patch) -> None:
-    honest = rows.last_closed_hour
+    honest = texts.last_closed_hour
     monkeypatch.setattr(
-        rows,
+        texts,
         "last_closed_hour",
         lambda cutoff, hours: np.minimum(honest(cutoff, hours) + 1, len(hours) - 1),
     )

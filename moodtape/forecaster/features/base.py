@@ -6,14 +6,15 @@
 
 The function gets its inputs as arrays over a complete grid of steps (bars, or hours
 for texts), NaN where a step is missing, and returns one value a step. Value i may use
-steps i - lookback to i and nothing else; `moodtape audit` and the tests hold it to that.
+steps i - lookback to i and nothing else; `moodtape audit`, `moodtape.testing.check_feature`
+and the tests hold it to that. What the inputs of each group are called: `INPUTS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,25 @@ if TYPE_CHECKING:
 
 PRICE, CALENDAR, SENTIMENT, ONCHAIN = "price", "calendar", "sentiment", "onchain"
 
+Step = Literal["bar", "hour"]
+
+BAR_INPUTS = ("open", "high", "low", "close", "volume", "taker_buy_volume")
+TEXT_INPUTS = ("n", "n_stale", "n_repost", "sum_tone", "sum_tone_squared", "collections")
+BAR_TEXT_INPUTS = (*TEXT_INPUTS, "watched", "usual")
+INPUTS: Mapping[tuple[str, Step], tuple[str, ...]] = {
+    (PRICE, "bar"): BAR_INPUTS,
+    (CALENDAR, "bar"): ("cutoff_s",),
+    (SENTIMENT, "bar"): BAR_TEXT_INPUTS,
+    (SENTIMENT, "hour"): TEXT_INPUTS,
+}
+"""What a feature of each group can ask for, by the step it counts in.
+
+Of texts, a bar's are those of the hours since the bar before closed; `watched` is how many of
+them were watched, `usual` how many texts a watched hour of the last week brought.
+"""
+
+OWN = "moodtape."
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -31,6 +51,8 @@ class Feature:
 
     lookback: how many steps before its own a value may use.
     polarity: it carries the tone of texts, not their number; placebos change only these.
+    step: what it counts in; features of texts may count in hours, all others in bars.
+    added: it came with a plug-in, and is used where `features.plugins` says so.
     """
 
     name: str
@@ -40,6 +62,8 @@ class Feature:
     unit: str
     compute: Compute
     polarity: bool = False
+    step: Step = "bar"
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,23 +80,40 @@ REGISTRY: dict[str, Feature] = {}
 
 
 def feature(
-    group: str, inputs: Sequence[str], lookback: int, unit: str, polarity: bool = False
+    group: str,
+    inputs: Sequence[str],
+    lookback: int,
+    unit: str,
+    polarity: bool = False,
+    step: Step = "bar",
 ) -> Callable[[Compute], Compute]:
-    """Declare the decorated function as a feature of that group under its own name."""
+    """Declare the decorated function as a feature of that group under its own name.
+
+    Raises:
+        ValueError: the name is taken, or the group has no such inputs.
+    """
 
     def declare(compute: Compute) -> Compute:
-        name = compute.__name__
+        name, added = compute.__name__, not compute.__module__.startswith(OWN)
+        known = INPUTS.get((group, step), ())
+        if unknown := [i for i in inputs if i not in known]:
+            raise ValueError(
+                f"feature {name}: the {group} features of a {step} have no input"
+                f" {', '.join(map(repr, unknown))}; there are {', '.join(known) or 'none'}"
+            )
         if name in REGISTRY:
             raise ValueError(f"feature {name} is declared twice")
-        REGISTRY[name] = Feature(name, group, tuple(inputs), lookback, unit, compute, polarity)
+        REGISTRY[name] = Feature(
+            name, group, tuple(inputs), lookback, unit, compute, polarity, step, added
+        )
         return compute
 
     return declare
 
 
 def features_of(group: str) -> list[Feature]:
-    """Return the declared features of a group, in order of declaration."""
-    return [f for f in REGISTRY.values() if f.group == group]
+    """Return the built-in features of a group, in order of declaration."""
+    return [f for f in REGISTRY.values() if f.group == group and not f.added]
 
 
 def compute_all(features: Sequence[Feature], inputs: Mapping[str, Floats]) -> Floats:

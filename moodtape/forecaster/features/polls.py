@@ -1,7 +1,8 @@
 """Features of how a source's polls ended: no text because nothing was said, or for another reason.
 
-One step is one hour, one block a source. An hour without a poll has zeros, and then
-`observed` tells whether it was watched in another way, such as an import.
+One step is one bar, one block a source: the polls of the hours since the bar before closed. A
+bar without a poll has zeros, and then `observed` tells whether it was watched in another way,
+such as an import.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ POLL_COLUMNS = ("n_polls", *(f"n_{state}" for state in MEANINGS))
 
 
 def poll_features() -> list[Feature]:
-    """Return the share of the last hour's polls that ended in each way that brings too little."""
+    """Return the share of the last bar's polls that ended in each way that brings too little."""
     return [_share(state, meaning) for state, meaning in MEANINGS.items()]
 
 
@@ -36,5 +37,5 @@ def _share(state: str, meaning: str) -> Feature:
     def compute(n_polls: Floats, n_state: Floats) -> Floats:
         return np.where(n_polls > 0, n_state / np.where(n_polls > 0, n_polls, 1), 0.0)
 
-    compute.__doc__ = f"Share of the last hour's polls that {meaning}; 0 without polls."
+    compute.__doc__ = f"Share of the last bar's polls that {meaning}; 0 without polls."
     return Feature(state, SENTIMENT, ("n_polls", f"n_{state}"), 0, "share of polls", compute)

@@ -1,4 +1,8 @@
-"""Features of texts. One step is one hour; an hour nobody watched is NaN, never neutral.
+"""Features of texts; an hour nobody watched is NaN, never neutral.
+
+One step is one hour where a feature is decayed or compares with an hour before, else one bar:
+its texts are those of the hours since the bar before closed. So the texts of an evening and of
+a weekend reach the next session of a stock; of hourly bars it is the last hour.
 
 Each feature is made once for every stream: the texts of one source about the symbol,
 and those of one source about the market at large.
@@ -30,36 +34,35 @@ REGIME_HOURS = 168
     polarity=True,
 )
 def tone_last(sum_tone: Floats, n: Floats) -> Floats:
-    """Mean tone of the last hour's texts; NaN without texts."""
+    """Mean tone of the last bar's texts; NaN without texts."""
     return np.where(n > 0, sum_tone / np.where(n > 0, n, 1), np.nan)
 
 
 @feature(group=SENTIMENT, inputs=["n"], lookback=0, unit="log count")
 def count_last(n: Floats) -> Floats:
-    """Log of one plus the number of texts in the last hour."""
+    """Log of one plus the number of texts of the last bar."""
     return np.asarray(np.log1p(n))
 
 
 @feature(group=SENTIMENT, inputs=["n"], lookback=0, unit="0 or 1")
 def observed(n: Floats) -> Floats:
-    """Whether the last hour was watched."""
+    """Whether any hour of the last bar was watched."""
     return (~np.isnan(n)).astype(float)
 
 
-@feature(group=SENTIMENT, inputs=["n"], lookback=167, unit="log ratio")
-def surge(n: Floats) -> Floats:
-    """Log of the last hour's count over the mean of the watched hours of a week."""
-    mean = _rate(n, 1.0, 168)
-    return np.asarray(np.log((n + 1) / (mean + 1)))
+@feature(group=SENTIMENT, inputs=["n", "watched", "usual"], lookback=0, unit="log ratio")
+def surge(n: Floats, watched: Floats, usual: Floats) -> Floats:
+    """Log of the last bar's count over that of as many watched hours of the last week."""
+    return np.asarray(np.log((n + 1) / (watched * usual + 1)))
 
 
 @feature(group=SENTIMENT, inputs=["n_repost"], lookback=0, unit="log count")
 def reposts_last(n_repost: Floats) -> Floats:
-    """Log of one plus the number of texts in the last hour that told again what was told before."""
+    """Log of one plus the number of texts of the last bar that told again what was told before."""
     return np.asarray(np.log1p(n_repost))
 
 
-@feature(group=SENTIMENT, inputs=["n", "n_repost"], lookback=47, unit="share")
+@feature(group=SENTIMENT, inputs=["n", "n_repost"], lookback=47, unit="share", step="hour")
 def repost_share(n: Floats, n_repost: Floats) -> Floats:
     """Share of reposts among the texts of 48 hours."""
     texts = decayed_sum(n, 1.0, 48)
@@ -68,14 +71,14 @@ def repost_share(n: Floats, n_repost: Floats) -> Floats:
     return np.where(total > 0, reposts / np.where(total > 0, total, 1), np.nan)
 
 
-@feature(group=SENTIMENT, inputs=["collections"], lookback=REGIME_HOURS, unit="0 to 1")
+@feature(group=SENTIMENT, inputs=["collections"], lookback=REGIME_HOURS, unit="0 to 1", step="hour")
 def regime_age(collections: Floats) -> Floats:
     """Share of a week since the set of collections changed; 1 when it is older."""
-    changed = (collections != lagged(collections, 1)) & ~np.isnan(lagged(collections, 1))
-    padded = np.concatenate([np.zeros(REGIME_HOURS - 1), changed.astype(float)])
-    view = np.lib.stride_tricks.sliding_window_view(padded, REGIME_HOURS)
-    age = np.argmax(view[:, ::-1], axis=1)
-    return np.where(view.any(axis=1), age / REGIME_HOURS, 1.0)
+    before = lagged(collections, 1)
+    step = np.arange(len(collections))
+    changed = np.where((collections != before) & ~np.isnan(before), step, -REGIME_HOURS)
+    age = step - np.maximum.accumulate(changed)
+    return np.minimum(age / REGIME_HOURS, 1.0)
 
 
 def decayed_features(half_lives_h: tuple[float, ...]) -> list[Feature]:
@@ -103,16 +106,18 @@ def _tone(half_life: float, decay: float, steps: int) -> Feature:
 
     unit = "P(positive) - P(negative)"
     name = f"tone_{_label(half_life)}"
-    return Feature(name, SENTIMENT, ("sum_tone", "n"), steps - 1, unit, compute, polarity=True)
+    return Feature(
+        name, SENTIMENT, ("sum_tone", "n"), steps - 1, unit, compute, polarity=True, step="hour"
+    )
 
 
 def _rate_feature(half_life: float, decay: float, steps: int) -> Feature:
     def compute(n: Floats) -> Floats:
         """Log of one plus the texts per watched hour, weights halving with each half-life."""
-        return np.asarray(np.log1p(_rate(n, decay, steps)))
+        return np.asarray(np.log1p(hourly_rate(n, decay, steps)))
 
     name = f"rate_{_label(half_life)}"
-    return Feature(name, SENTIMENT, ("n",), steps - 1, "log texts an hour", compute)
+    return Feature(name, SENTIMENT, ("n",), steps - 1, "log texts an hour", compute, step="hour")
 
 
 def _spread(half_life: float, decay: float, steps: int) -> Feature:
@@ -126,12 +131,11 @@ def _spread(half_life: float, decay: float, steps: int) -> Feature:
 
     inputs = ("sum_tone", "sum_tone_squared", "n")
     name = f"spread_{_label(half_life)}"
-    return Feature(
-        name, SENTIMENT, inputs, steps - 1, "standard deviation of tone", compute, polarity=True
-    )
+    unit = "standard deviation of tone"
+    return Feature(name, SENTIMENT, inputs, steps - 1, unit, compute, polarity=True, step="hour")
 
 
-def _rate(n: Floats, decay: float, steps: int) -> Floats:
+def hourly_rate(n: Floats, decay: float, steps: int) -> Floats:
     """Return decayed texts per watched hour; NaN where no hour was watched."""
     watched = decayed_sum((~np.isnan(n)).astype(float), decay, steps)
     return np.where(

@@ -41,6 +41,8 @@ def draw_texts(rng: np.random.Generator, count: int) -> Inputs:
         "sum_tone": n * tone,
         "sum_tone_squared": n * tone**2 + 0.1 * n,
         "collections": np.cumsum(rng.uniform(size=count) < 0.004).astype(float),
+        "watched": (~np.isnan(n)).astype(float),
+        "usual": rng.uniform(1, 2, count),
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from moodtape.forecaster.features import calendar, price, sentiment  # noqa: F401  registers
+from moodtape.forecaster.features import chosen, sentiment  # noqa: F401  registers
 from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature, compute_all
 from moodtape.forecaster.features.onchain import metric_features
 
@@ -45,7 +45,7 @@ def test_no_feature_reaches_further_back_than_it_declares(name: str, draw_inputs
         assert then.tobytes() == whole[step].tobytes(), f"{name} at {step}"
 
 
-@pytest.mark.parametrize("name", ["log_variance_168", "rsi_14", "tone_48h"])
+@pytest.mark.parametrize("name", ["log_variance_168", "rsi_14", "tone_48h", "bollinger_20"])
 def test_a_long_history_gives_the_same_bits(name: str, draw_inputs: Draw) -> None:
     inputs = draw_inputs(2, 8192 + 40)
     assert list(looks_ahead(all_features()[name], inputs, (8190, 8191, 8192, 8193, 8230))) == []

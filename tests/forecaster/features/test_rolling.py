@@ -64,9 +64,20 @@ def test_lags_and_log_changes_by_hand() -> None:
     np.testing.assert_allclose(rolling.log_change(x, 2), [NAN, NAN, np.log(8)])
 
 
-def test_a_long_series_has_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = np.random.default_rng(2).standard_normal(500)
-    whole = rolling.rolling_mean(x, 30), rolling.decayed_sum(x, 0.9, 30)
-    monkeypatch.setattr(rolling, "_CHUNK", 64)
-    assert np.array_equal(rolling.rolling_mean(x, 30), whole[0], equal_nan=True)
-    assert np.array_equal(rolling.decayed_sum(x, 0.9, 30), whole[1])
+@pytest.mark.parametrize("steps", [1, 2, 31, 32, 100])
+def test_a_value_has_the_same_bits_wherever_the_series_begins(steps: int) -> None:
+    x = 1e5 + np.random.default_rng(2).standard_normal(500)
+    x[[3, 250, 251]] = NAN
+
+    def windows(part: np.ndarray) -> list[np.ndarray]:
+        means = [rolling.rolling_mean(part, steps), rolling.rolling_std(part, steps)]
+        return [*means, rolling.rolling_max(part, steps), rolling.decayed_sum(part, 0.9, steps)]
+
+    for start in (1, 77, 300):
+        for whole, part in zip(windows(x), windows(x[start:]), strict=True):
+            assert whole[start + steps - 1 :].tobytes() == part[steps - 1 :].tobytes()
+
+
+def test_a_small_deviation_of_large_values_is_not_lost() -> None:
+    x = 1e8 + np.tile([0.0, 1e-3], 50)
+    np.testing.assert_allclose(rolling.rolling_std(x, 20)[19:], 5e-4, rtol=1e-5)

@@ -16,7 +16,7 @@ def column(name: str, inputs: Inputs) -> np.ndarray:
     return compute_all([(REGISTRY | extra)[name]], inputs)[:, 0]
 
 
-def test_the_last_hour_by_hand() -> None:
+def test_the_last_bar_by_hand() -> None:
     inputs = {"n": np.array([2.0, 0.0, NAN]), "sum_tone": np.array([0.5, 0.0, NAN])}
     np.testing.assert_array_equal(column("tone_last", inputs), [0.25, NAN, NAN])
     np.testing.assert_allclose(column("count_last", inputs), [np.log(3), 0, NAN])
@@ -26,7 +26,7 @@ def test_the_last_hour_by_hand() -> None:
 def test_no_texts_and_nobody_watching_are_different(texts: Inputs) -> None:
     silent, blind = dict(texts), dict(texts)
     rows = slice(690, 700)
-    for name in ("n", "n_repost", "sum_tone", "sum_tone_squared"):
+    for name in ("n", "n_repost", "sum_tone", "sum_tone_squared", "watched"):
         silent[name], blind[name] = texts[name].copy(), texts[name].copy()
         silent[name][rows], blind[name][rows] = 0.0, NAN
     assert column("rate_6h", silent)[-1] < column("rate_6h", blind)[-1]
@@ -59,8 +59,8 @@ def test_surge_and_reposts_against_a_plain_loop(texts: Inputs) -> None:
     surge, share = column("surge", texts), column("repost_share", texts)
     reposts_last = column("reposts_last", texts)
     for i in (60, 170, 699):
-        week = texts["n"][max(0, i - 167) : i + 1]
-        assert surge[i] == pytest.approx(np.log((texts["n"][i] + 1) / (np.nanmean(week) + 1)))
+        usual = texts["watched"][i] * texts["usual"][i]
+        assert surge[i] == pytest.approx(np.log((texts["n"][i] + 1) / (usual + 1)), nan_ok=True)
         last = slice(max(0, i - 47), i + 1)
         reposts = np.nansum(texts["n_repost"][last])
         assert np.isclose(np.exp(reposts_last[i]) - 1, texts["n_repost"][i], equal_nan=True)
