@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,15 @@ def _export(core: Any, path: Path) -> None:
 
 
 def open_session(path: Path) -> Any:
-    """Return an ONNX Runtime session on one thread: the fastest way for one forecast."""
+    """Return an ONNX Runtime session on one thread: the fastest way for one forecast.
+
+    A file that has not changed since keeps its session, so that a service pays for it once.
+    """
+    return _session(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _session(path: Path, changed: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

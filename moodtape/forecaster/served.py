@@ -21,7 +21,7 @@ from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
 from moodtape.forecaster.runs import SERVED, read_json, write_json
 from moodtape.forecaster.scaling import Scaler
 from moodtape.forecaster.train import TargetScale
-from moodtape.forecaster.windows import gather
+from moodtape.forecaster.windows import gather, window_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,12 +106,15 @@ class Served:
                 f"The model was trained on other columns ({', '.join(odd[:3])})."
                 " The config has changed since. Run: moodtape train"
             )
-        scaled = self.scaler.apply(dataset.features, dataset.symbol)
+        longest = max(self.lookback_bars, self.subject_lookback_bars)
+        used = np.unique(window_rows(rows, longest))  # a forecast pays for its windows alone
+        scaled = self.scaler.apply(dataset.features[used], dataset.symbol[used])
+        place = np.searchsorted(used, rows)
         market = scaled[:, [names.index(n) for n in self.market]]
         subject = scaled[:, [names.index(n) for n in self.subject]]
-        found: dict[str, Any] = {MARKET: gather(market, rows, self.lookback_bars)}
+        found: dict[str, Any] = {MARKET: gather(market, place, self.lookback_bars)}
         if self.subject:
-            found[SUBJECT] = gather(subject, rows, self.subject_lookback_bars)
+            found[SUBJECT] = gather(subject, place, self.subject_lookback_bars)
         if len(self.symbols) > 1:
             found[SYMBOL] = dataset.symbol[rows].astype(np.int32)
         return found
