@@ -1,15 +1,16 @@
-"""`models list`, `models add`, `models card`."""
+"""`models list`, `models add`, `models card`, `models score-files`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from moodtape.commands.console import note, print_json, print_table, say
-from moodtape.commands.options import ConfigFiles, Json, Project, instant, settings_of
+from moodtape.commands.console import note, print_json, print_table, say, steps
+from moodtape.commands.options import ConfigFiles, Json, Project, Quiet, instant, settings_of
 from moodtape.commands.show import models_app as app
-from moodtape.errors import MoodtapeError
+from moodtape.errors import MoodtapeError, UsageError
 
 __all__ = ["app"]
 
@@ -99,3 +100,46 @@ def card(
         say(f"{key}: {value if value is not None else 'unknown'}")
     if scorer.trained_until is None:
         note("Until when it was trained is unknown, so a study takes no text as younger than it.")
+
+
+@app.command("score-files")
+def score_files(
+    files: Annotated[list[Path], typer.Argument(help="Parquet files with a column of texts.")],
+    out: Annotated[Path, typer.Option(help="Folder for the scores; is made.")],
+    scorer: Annotated[str | None, typer.Option(help="bundled or lexicon.")] = None,
+    column: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A further column to keep, such as an id; repeatable.")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    threads: Annotated[
+        int | None, typer.Option(help="Cores; on ray, of each worker. Else storage.threads.", min=1)
+    ] = None,
+    config: ConfigFiles = None,
+    project: Project = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score the texts of Parquet files into Parquet files, without a warehouse.
+
+    Part by part: a run that was killed goes on where it was.
+    """
+    from moodtape.nlp.many import score_files as score
+
+    if executor not in ("local", "ray"):
+        raise UsageError(f"--executor {executor}: it is local or ray.")
+    settings = settings_of(project, config, {"sentiment.scorer": scorer})
+    with steps(quiet or as_json) as told:
+        done = score(
+            files, out, settings.config.sentiment.scorer, column, keep or (),
+            "ray" if executor == "ray" else "local", threads or settings.config.storage.threads,
+            lambda done, total: told.amount(done, total, "texts"),
+        )  # fmt: skip
+    if as_json:
+        print_json({"schema_version": 1, "command": "models score-files", "warnings": [],
+                    **vars(done)})  # fmt: skip
+        return
+    say(
+        f"{done.rows_scored:,} of {done.rows:,} texts scored by {done.scorer}, in"
+        f" {done.parts_scored:,} of {done.parts:,} parts; {out} holds them all."
+    )

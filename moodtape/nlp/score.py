@@ -74,7 +74,7 @@ def score_unscored(
             page = unscored_page(connection, name, which, PAGE_TEXTS)
         if not page:
             break
-        columns = _score_page(scorer, [text for _, text in page])
+        columns = score_page(scorer, [text for _, text in page])
         with warehouse.write() as connection:
             register_scorer(
                 connection, name, scorer.name, scorer.revision, scorer.trained_until, now
@@ -88,8 +88,8 @@ def score_unscored(
     return ScoreSummary(name, done, hours, time.monotonic() - started)
 
 
-def _score_page(scorer: Scorer, texts: list[str]) -> dict[str, Any]:
-    """Return stored columns for a page of texts: tone and, where the scorer can, kind."""
+def score_page(scorer: Scorer, texts: list[str]) -> dict[str, Any]:
+    """Return stored columns for some texts: tone and, where the scorer can, kind."""
     if isinstance(scorer, KindClassifier):
         tones, kinds = scorer.score_and_classify(texts)
         best = kinds.argmax(axis=1)
