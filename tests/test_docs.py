@@ -235,3 +235,13 @@ def test_the_example_of_the_page_about_time_is_so(tmp_path: Path, collected: boo
     for close, decision, stamped, unstamped in rows:
         expected = int(stamped if collected else unstamped)
         assert found[f"{close} {decision}"] == expected, f"the decision at {decision}"
+
+
+def test_the_tests_that_the_security_page_names_exist() -> None:
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    files = {path.name: path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+\.py)`", page)) <= set(files)
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 15
+    every = "\n".join(files.values())
+    assert {name for name in named if f"def {name}(" not in every} == set()
