@@ -27,6 +27,7 @@ from moodtape.forecaster import splits
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset, peers_of
 from moodtape.forecaster.features.chosen import chosen_features
+from moodtape.forecaster.fitted import open_baseline
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, NETWORK, FitPredict
 from moodtape.forecaster.reach import following, lasting, text_reach
 from moodtape.forecaster.seeds import child_seed
@@ -150,10 +151,13 @@ def open_line(
 
 
 def _forecasters(config: Config, network: FitPredict | None) -> dict[str, FitPredict]:
-    """Return the linear forecaster, and those of the study; the network only where it is given."""
+    """Return all that a study fits, baselines too, by name; the network only where it is given."""
     named = dict.fromkeys((LINEAR, config.verdict.forecaster, *config.ablation.also))
     opened = {str(n): FORECASTERS[n].open(config) for n in named if n != NETWORK}
-    return opened if network is None else opened | {NETWORK: network}
+    # A ridge is the linear forecaster on fewer columns: its fit is looked at already.
+    rules = {str(n): open_baseline(n, config) for n in config.ablation.baselines if n != "ridge"}
+    found = rules | opened
+    return found if network is None else found | {NETWORK: network}
 
 
 def _near(config: Config, request: Request) -> Near:

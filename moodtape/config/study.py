@@ -12,6 +12,7 @@ from moodtape.config.section import Section
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 TargetName = Literal["return", "direction", "volatility"]
 ForecasterName = Literal["network", "linear", "boosting"]
+BaselineName = Literal["ridge", "boosting", "arima"]
 KindName = Literal["event", "recap", "forecast", "promotion", "other", "unknown"]
 MARGIN: dict[TargetName, float] = {"return": 0.005, "direction": 0.003, "volatility": 0.01}
 TARGETS: tuple[TargetName, ...] = ("return", "direction", "volatility")
@@ -179,6 +180,10 @@ class AblationSection(Section):
     also: tuple[ForecasterName, ...] = Field(
         ("linear", "boosting"),
         description="other forecasters shown beside the one that gives the word",
+    )
+    baselines: tuple[BaselineName, ...] = Field(
+        ("ridge", "boosting", "arima"),
+        description="fitted baselines that see no text, beside the rules of thumb",
     )
 
 

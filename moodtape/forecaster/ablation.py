@@ -16,6 +16,7 @@ from moodtape.config import Config
 from moodtape.forecaster.arms import Arm, Displacement, build_inputs, real_arm, shift_room
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import Calibrated, calibrated
+from moodtape.forecaster.fitted import fitted_baselines
 from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
 from moodtape.forecaster.scaling import Scaler
 
@@ -41,6 +42,17 @@ class ArmForecasts:
 
     arm: Arm
     by_key: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Forecasts of the baselines on all test rows, by name and target key, shape (n,).
+
+    calibrated: as of `Study`.
+    """
+
+    forecasts: Mapping[str, Mapping[str, Floats]]
+    calibrated: Mapping[str, Mapping[str, Floats]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,7 @@ def run_study(
     forecaster: str,
     fit_predict: FitPredict | None = None,
     progress: Progress | None = None,
+    rules: Rules | None = None,
 ) -> Study:
     """Fit every cell of one forecaster and return its forecasts on all test rows.
 
@@ -78,12 +91,13 @@ def run_study(
     Args:
         fit_predict: what fits a cell; what the forecaster of that name opens by default.
         progress: told the name of each cell before it is fitted.
+        rules: what `run_rules` found on these folds; the rules of thumb alone by default.
     """
     room, strict = shift_room(dataset, config)
     kind = FORECASTERS[forecaster]
     fit_predict = fit_predict or kind.open(config)
     collected: dict[str, dict[str, list[list[Floats]]]] = {a.name: {} for a in arms}
-    simple: dict[str, dict[str, list[Floats]]] = {}
+    rules = rules or run_rules(dataset, folds)
     corrected: dict[str, list[Calibrated]] = {}
     folds = [fold for fold in folds if len(fold.test)]
     for fold in folds:
@@ -105,12 +119,6 @@ def run_study(
             corrected.setdefault(arm.name, []).append(
                 calibrated(dataset, fold.calibrate, fold.test, mean)
             )
-        for name, by_key in baselines(dataset, fold, rows).items():
-            corrected.setdefault(name, []).append(
-                calibrated(dataset, fold.calibrate, fold.test, by_key)
-            )
-            for key, values in by_key.items():
-                simple.setdefault(name, {}).setdefault(key, []).append(values[tested:])
     return Study(
         forecaster=forecaster,
         rows=np.concatenate([f.test for f in folds]),
@@ -125,17 +133,49 @@ def run_study(
             )
             for arm in arms
         },
-        baselines={
-            name: {key: np.concatenate(parts) for key, parts in by_key.items()}
-            for name, by_key in simple.items()
-        },
+        baselines=rules.forecasts,
         helps_allowed=strict,
         real=real_arm(arms).name,
-        calibrated={
-            name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-            for name, parts in corrected.items()
-        },
+        calibrated={**_joined(corrected), **rules.calibrated},
     )
+
+
+def run_rules(
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    config: Config | None = None,
+    progress: Progress | None = None,
+) -> Rules:
+    """Return the forecasts of all baselines on all test rows, calibrated like those of an arm.
+
+    Args:
+        config: names the fitted baselines; without one there are the rules of thumb alone.
+        progress: told of each fold before its baselines are fitted.
+    """
+    forecasts: dict[str, list[Mapping[str, Floats]]] = {}
+    corrected: dict[str, list[Calibrated]] = {}
+    for fold in (fold for fold in folds if len(fold.test)):
+        rows, tested = np.concatenate([fold.calibrate, fold.test]), len(fold.calibrate)
+        found = baselines(dataset, fold, rows)
+        if config is not None:
+            if progress is not None:
+                progress(f"baselines: fold {fold.number + 1}")
+            scaled = scaled_features(dataset, fold)
+            found |= fitted_baselines(dataset, scaled, fold, rows, config)
+        for name, by_key in found.items():
+            forecasts.setdefault(name, []).append({k: v[tested:] for k, v in by_key.items()})
+            corrected.setdefault(name, []).append(
+                calibrated(dataset, fold.calibrate, fold.test, by_key)
+            )
+    return Rules(_joined(forecasts), _joined(corrected))
+
+
+def _joined(by_fold: Mapping[str, Sequence[Mapping[str, Floats]]]) -> dict[str, dict[str, Floats]]:
+    """Return what was found fold by fold, one fold after the other."""
+    return {
+        name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        for name, parts in by_fold.items()
+    }
 
 
 def scaled_features(dataset: Dataset, fold: Fold) -> Floats:

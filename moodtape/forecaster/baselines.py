@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
-PERSISTENCE, BASE_RATE, REVERSAL, HAR = "persistence", "base rate", "reversal", "HAR"
+PERSISTENCE, DRIFT, BASE_RATE = "persistence", "drift", "base rate"
+REVERSAL, HAR = "reversal", "HAR"
 
 
 def baselines(dataset: Dataset, fold: Fold, rows: Rows) -> dict[str, dict[str, Floats]]:
@@ -24,12 +25,14 @@ def baselines(dataset: Dataset, fold: Fold, rows: Rows) -> dict[str, dict[str, F
 
     persistence: the last price stays (return 0, P(up) one half); for volatility, that of
         the last bars comes again.
-    base rate: the mean of the training rows.
+    drift: the price goes on as it went: the mean return of the symbol's own training rows.
+    base rate: the mean answer of the training rows of all symbols.
     reversal: the last bar's return comes back in part; the share is fitted on the training
         rows. For direction, the share of ups after a down and after an up.
     HAR: log volatility on those of a bar, a day and a week (Corsi 2009).
     """
-    found: dict[str, dict[str, Floats]] = {PERSISTENCE: {}, BASE_RATE: {}, REVERSAL: {}, HAR: {}}
+    names = (PERSISTENCE, DRIFT, BASE_RATE, REVERSAL, HAR)
+    found: dict[str, dict[str, Floats]] = {name: {} for name in names}
     last_return = _column(dataset, "ret_1")
     for key, target in dataset.targets.items():
         train = fold.train[~np.isnan(target.y[fold.train])]
@@ -37,6 +40,7 @@ def baselines(dataset: Dataset, fold: Fold, rows: Rows) -> dict[str, dict[str, F
         found[BASE_RATE][key] = np.full(len(rows), y.mean())
         if target.name == "return":
             found[PERSISTENCE][key] = np.zeros(len(rows))
+            found[DRIFT][key] = _own_mean(y, dataset.symbol[train], dataset.symbol[rows])
             found[REVERSAL][key] = _slope(last_return[train], y) * np.nan_to_num(last_return[rows])
         elif target.name == "direction":
             found[PERSISTENCE][key] = np.full(len(rows), 0.5)
@@ -50,6 +54,15 @@ def baselines(dataset: Dataset, fold: Fold, rows: Rows) -> dict[str, dict[str, F
 def _column(dataset: Dataset, name: str) -> Floats:
     names = [c.name for c in dataset.columns]
     result: Floats = dataset.features[:, names.index(name)]
+    return result
+
+
+def _own_mean(y: Floats, symbol: Rows, at: Rows) -> Floats:
+    """Return the mean answer of each row's own symbol; 0 for one without training rows."""
+    result = np.zeros(len(at))
+    for number in np.unique(at):
+        own = y[symbol == number]
+        result[at == number] = own.mean() if len(own) else 0.0
     return result
 
 

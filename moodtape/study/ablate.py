@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import from_datetime64
-from moodtape.forecaster.ablation import Study, run_study
+from moodtape.forecaster.ablation import Study, run_rules, run_study
 from moodtape.forecaster.answers import Answer, answer_all
 from moodtape.forecaster.forecasters import FORECASTERS
 from moodtape.forecaster.runs import config_hash, write_json
@@ -73,9 +73,11 @@ def run_ablation(ground: Ground, audit_clean: bool, progress: Progress | None = 
     opened = {name: FORECASTERS[name].open(ground.config) for name in names}
     network = next((o for o in opened.values() if isinstance(o, NetworkForecaster)), None)
     told = _counted(progress, _cells(ground, names))
+    rules = run_rules(ground.dataset, ground.folds, ground.config, told)
     studies = [
         run_study(
-            ground.dataset, ground.folds, ground.arms, ground.config, name, opened[name], told
+            ground.dataset, ground.folds, ground.arms, ground.config, name, opened[name], told,
+            rules,
         )
         for name in names
     ]  # fmt: skip
@@ -87,10 +89,10 @@ def run_ablation(ground: Ground, audit_clean: bool, progress: Progress | None = 
 
 
 def _cells(ground: Ground, names: list[str]) -> int:
-    """Return how many fits there are in all."""
+    """Return how many fits there are in all, a fold's baselines counted as one."""
     seeds = ground.config.training.seeds
     fits = sum(FORECASTERS[name].fits(arm, seeds) for name in names for arm in ground.arms)
-    return fits * sum(1 for fold in ground.folds if len(fold.test))
+    return (fits + 1) * sum(1 for fold in ground.folds if len(fold.test))
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[str], None] | None:

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moodtape.forecaster.baselines import BASE_RATE, HAR, PERSISTENCE, REVERSAL, baselines
+from moodtape.forecaster.baselines import BASE_RATE, DRIFT, HAR, PERSISTENCE, REVERSAL, baselines
 from moodtape.forecaster.splits import Fold
 
 NAN = np.nan
@@ -39,6 +39,19 @@ def test_the_base_rate_is_that_of_the_training_rows(small: Any) -> None:
     np.testing.assert_allclose(found["return_1"], (-0.01 + 0.01 + 0 - 0.02) / 4)
     np.testing.assert_allclose(found["direction_1"], 1 / 3)
     np.testing.assert_allclose(found["volatility_1"], -5)
+
+
+def test_drift_is_the_mean_return_of_each_symbols_own_training_rows(make_dataset: Any) -> None:
+    dataset = make_dataset(8, symbols=("BTC", "ETH"), names=("return",))
+    dataset.targets["return_1"].y[:] = [*([0.01, 0.02, NAN, 0.03] + [0.0] * 4), *([-0.04] * 8)]
+    at = np.datetime64("2024-01-01", "us")
+    none, train, test = np.array([], dtype=np.int64), [0, 1, 2, 3, 8, 9], [5, 13]
+    fold = Fold(0, np.array(train), none, none, np.array(test), at, at, at)
+    found = baselines(dataset, fold, fold.test)
+    np.testing.assert_allclose(found[DRIFT]["return_1"], [0.02, -0.04])
+    np.testing.assert_allclose(found[BASE_RATE]["return_1"], (0.06 - 0.08) / 5)
+    alone = Fold(0, np.array([0, 1]), none, none, np.array(test), at, at, at)
+    np.testing.assert_allclose(baselines(dataset, alone, alone.test)[DRIFT]["return_1"], [0.015, 0])
 
 
 def test_reversal_gives_back_a_share_of_the_last_return(small: Any) -> None:

@@ -73,6 +73,7 @@ def config() -> Config:
             "target": {"names": ["return"], "horizons": [1, 6]},
             "network": {"lookback_bars": 12, "sentiment_lookback_bars": 6},
             "walk_forward": {"folds": 2, "min_train_rows": 60, "embargo_bars": 6},
+            "ablation": {"also": [], "baselines": []},
         }
     )
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from moodtape.audit import AuditResult, cells
-from moodtape.forecaster import ablation, rows, splits, texts
+from moodtape.config import AblationSection, Config
+from moodtape.forecaster import ablation, arima, rows, splits, texts
 from moodtape.forecaster.boosting import fit_predict_boosting
 from moodtape.forecaster.calibration import fit_calibration
 from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature
@@ -65,7 +66,8 @@ def test_the_clean_line_has_no_offenders(study: Study) -> None:
         update={
             "target": study.config.target.model_copy(
                 update={"names": ("return", "direction", "volatility"), "horizons": (1,)}
-            )
+            ),
+            "ablation": Config().ablation,
         }
     )
     result = replace(study, config=every).audit(cuts=4)
@@ -368,9 +370,26 @@ def test_boosting_on_the_coming_return(study: Study, monkeypatch: Patch) -> None
 
     told = replace(FORECASTERS[BOOSTING], open=lambda config: peeking)
     monkeypatch.setitem(FORECASTERS, BOOSTING, told)
-    result = run(study)
+    result = run(fitting(study, also=("boosting",), baselines=()))
     assert columns(result)[0] == "fold 1 forecast return_1, boosting"
     assert all(column.endswith(", boosting") for column in columns(result))
+
+
+def test_arima_fitted_on_what_comes(study: Study, monkeypatch: Patch) -> None:
+    def on_all(path: Any, series: Any, length: int, orders: Any) -> None:
+        honest(path, series, len(series), orders)
+
+    honest = arima._Path.__init__
+    monkeypatch.setattr(arima._Path, "__init__", on_all)
+    result = run(fitting(study, also=(), baselines=("arima",)))
+    assert columns(result)[0] == "fold 1 forecast return_1, arima"
+    assert all(column.endswith(", arima") for column in columns(result))
+
+
+def fitting(study: Study, **ablation: Any) -> Study:
+    """Return the study with other forecasters and baselines."""
+    section = AblationSection(**ablation)
+    return replace(study, config=study.config.model_copy(update={"ablation": section}))
 
 
 def test_an_answer_that_claims_to_be_known_at_once(study: Study, monkeypatch: Patch) -> None:

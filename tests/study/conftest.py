@@ -27,7 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "network": {"lookback_bars": 12, "sentiment_lookback_bars": 6},
     "walk_forward": {"folds": 2, "min_train_rows": 60},
     "verdict": {"forecaster": "linear", "draws": 200},
-    "ablation": {"also": []},
+    "ablation": {"also": [], "baselines": ["ridge"]},
 }
 MakeConfig = Callable[..., Config]
 

@@ -1,0 +1,78 @@
+"""Baselines that are fitted: regression, trees and ARIMA on everything but the texts.
+
+They see the columns of every group except sentiment and the group under test, as a
+fold's forecasters see them, and learn from the same training rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.config import BaselineName, Config
+from moodtape.forecaster.arima import arima
+from moodtape.forecaster.arms import Inputs
+from moodtape.forecaster.features.base import SENTIMENT
+from moodtape.forecaster.forecasters import BOOSTING, FORECASTERS, LINEAR, FitPredict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.splits import Fold
+
+    Floats = NDArray[np.float64]
+    Rows = NDArray[np.int64]
+
+RIDGE, LOGISTIC, TREES, ARIMA = "ridge", "logistic", "boosting", "ARIMA"
+
+
+def fitted_baselines(
+    dataset: Dataset, scaled: Floats, fold: Fold, rows: Rows, config: Config
+) -> dict[str, dict[str, Floats]]:
+    """Return forecasts at some rows by baseline name and target key.
+
+    ridge, logistic: the linear forecaster, logistic for direction; boosting: its trees;
+        ARIMA: of each symbol's own past alone. `ablation.baselines` names those wanted.
+
+    Args:
+        scaled: the features as the fold's forecasters see them, shape (R, F).
+        rows: where to forecast, shape (m,).
+    """
+    inputs = Inputs(_without_texts(dataset, scaled, config), np.zeros((len(scaled), 0)))
+    found: dict[str, dict[str, Floats]] = {}
+    for name in config.ablation.baselines:
+        forecasts = open_baseline(name, config)(dataset, inputs, fold, rows, seed=0)
+        for key, values in forecasts.items():
+            called = _called(name, dataset.targets[key].name)
+            found.setdefault(called, {})[key] = values
+    return found
+
+
+def open_baseline(name: BaselineName, config: Config) -> FitPredict:
+    """Return what fits a baseline and forecasts; it reads the market alone."""
+    if name == "arima":
+        return _arima
+    return FORECASTERS[LINEAR if name == "ridge" else BOOSTING].open(config)
+
+
+def _arima(
+    dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int
+) -> Mapping[str, Floats]:
+    """Fit ARIMA, which reads the past of prices alone and draws nothing."""
+    del inputs, seed
+    return arima(dataset, fold, rows)
+
+
+def _called(name: BaselineName, target: str) -> str:
+    if name == "ridge":
+        return LOGISTIC if target == "direction" else RIDGE
+    return ARIMA if name == "arima" else TREES
+
+
+def _without_texts(dataset: Dataset, scaled: Floats, config: Config) -> Floats:
+    """Return the columns of every group but sentiment and the one under test. (R, F) -> (R, k)"""
+    unseen = {SENTIMENT, config.ablation.subject}
+    return scaled[:, [i for i, c in enumerate(dataset.columns) if c.group not in unseen]]

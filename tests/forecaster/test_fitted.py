@@ -1,0 +1,83 @@
+"""Fitted baselines: the forecasters' own fits, on everything but the texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moodtape.config import Config
+from moodtape.forecaster.ablation import run_rules, run_study, scaled_features
+from moodtape.forecaster.arima import arima
+from moodtape.forecaster.arms import Inputs, arms_of
+from moodtape.forecaster.boosting import fit_predict_boosting
+from moodtape.forecaster.fitted import fitted_baselines
+from moodtape.forecaster.forecasters import LINEAR
+from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.splits import make_folds
+from moodtape.settings import bundled_config
+
+CONFIG = Config.model_validate(
+    {"walk_forward": {"folds": 2, "min_train_rows": 100}, "network": {"lookback_bars": 20}}
+)
+TEXT_FREE = 6
+
+
+@pytest.fixture(scope="module")
+def dataset(make_dataset: Any) -> Any:
+    return make_dataset(900, pull=0.5)
+
+
+def test_each_is_its_fit_on_what_is_no_text(dataset: Any) -> None:
+    fold = make_folds(dataset, 20, CONFIG.walk_forward)[0]
+    scaled = scaled_features(dataset, fold)
+    found = fitted_baselines(dataset, scaled, fold, fold.test, CONFIG)
+    assert {name: set(by_key) for name, by_key in found.items()} == {
+        "ridge": {"return_1", "volatility_1"},
+        "logistic": {"direction_1"},
+        "boosting": {"return_1", "direction_1", "volatility_1"},
+        "ARIMA": {"return_1", "direction_1", "volatility_1"},
+    }
+    inputs = Inputs(scaled[:, :TEXT_FREE], np.zeros((len(scaled), 0)))
+    linear = fit_predict_linear(dataset, inputs, fold, fold.test)
+    trees = fit_predict_boosting(dataset, inputs, fold, fold.test)
+    for key in dataset.targets:
+        called = "logistic" if key == "direction_1" else "ridge"
+        np.testing.assert_array_equal(found[called][key], linear[key])
+        np.testing.assert_array_equal(found["boosting"][key], trees[key])
+        np.testing.assert_array_equal(found["ARIMA"][key], arima(dataset, fold, fold.test)[key])
+
+
+def test_texts_do_not_move_them(dataset: Any) -> None:
+    fold = make_folds(dataset, 20, CONFIG.walk_forward)[0]
+    scaled = scaled_features(dataset, fold)
+    told = scaled.copy()
+    told[:, TEXT_FREE:] = 1.0
+    before, after = (fitted_baselines(dataset, x, fold, fold.test, CONFIG) for x in (scaled, told))
+    for name, by_key in before.items():
+        for key, values in by_key.items():
+            assert values.tobytes() == after[name][key].tobytes(), name
+
+
+def test_a_study_carries_them_beside_the_rules_of_thumb(dataset: Any) -> None:
+    config = CONFIG.model_copy(
+        update={"ablation": CONFIG.ablation.model_copy(update={"baselines": ("ridge",)})}
+    )
+    folds = make_folds(dataset, 20, CONFIG.walk_forward)
+    told: list[str] = []
+    rules = run_rules(dataset, folds, config, told.append)
+    assert told == ["baselines: fold 1", "baselines: fold 2"]
+    assert set(rules.forecasts) == {
+        *("persistence", "drift", "base rate", "reversal", "HAR", "ridge", "logistic"),
+    }
+    assert set(rules.calibrated) == set(rules.forecasts)
+    arms = arms_of(config, dataset, "sentiment", bundled_config("ablation.toml"))
+    study = run_study(dataset, folds, arms, config, LINEAR, rules=rules)
+    assert study.baselines == rules.forecasts
+    assert {"ridge", "null", "persistence"} <= set(study.calibrated)
+    # Without its texts the linear forecaster is that ridge.
+    for name, key in (("ridge", "return_1"), ("logistic", "direction_1")):
+        np.testing.assert_allclose(
+            study.arms["null"].by_key[key][0], study.baselines[name][key], atol=1e-9
+        )
