@@ -15,6 +15,7 @@ from moodtape.errors import PlugInBroken, UsageError, did_you_mean
 
 COLLECTORS = "moodtape.collectors"
 SCORERS = "moodtape.scorers"
+FEATURES = "moodtape.features"
 
 
 def installed(group: str) -> dict[str, list[EntryPoint]]:

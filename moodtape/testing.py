@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from moodtape.config import Config
+from moodtape.forecaster.features.check import check_feature
 from moodtape.ingest.check import check_collector
 from moodtape.nlp.check import check_scorer
 from moodtape.storage.db import Warehouse
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Market", "check_collector", "check_scorer", "store_market", "synthetic_market"]
+__all__ = [
+    "Market",
+    "check_collector",
+    "check_feature",
+    "check_scorer",
+    "store_market",
+    "synthetic_market",
+]
 
 Driven = Literal["nothing", "return", "volatility"]
 

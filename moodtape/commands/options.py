@@ -32,8 +32,15 @@ AsOf = Annotated[
 ]
 Symbols = Annotated[
     list[str] | None,
-    typer.Option("--symbol", help="Asset such as BTC; may be repeated.", metavar="SYMBOL"),
+    typer.Option(
+        "--symbol",
+        help="Asset such as BTC; may be repeated. all: every one with bars.",
+        metavar="SYMBOL",
+    ),
 ]
+EVERY = "all"
+"""Stands for all assets; their names are in upper case, so that none is called so."""
+
 Targets = Annotated[
     list[str] | None, typer.Option("--target", help="return, direction or volatility; repeatable.")
 ]
@@ -63,7 +70,24 @@ def settings_of(
     """Return the settings of the project at hand; flags that were not given override nothing."""
     folder = project or find_project(Path.cwd()) or Path.cwd()
     given = {name: value for name, value in (overrides or {}).items() if value not in (None, [])}
+    if given.get("market.symbols") == [EVERY]:
+        given["market.symbols"] = _every_symbol(
+            load_settings(
+                folder,
+                files or (),
+                {name: value for name, value in given.items() if name != "market.symbols"},
+            )
+        )
     return load_settings(folder, files or (), given)
+
+
+def _every_symbol(settings: Settings) -> list[str]:
+    """Return the assets that have bars of the configured interval."""
+    from moodtape.storage.read import stored_symbols
+    from moodtape.study.project import warehouse_of
+
+    with warehouse_of(settings).read() as connection:
+        return stored_symbols(connection, settings.config.market.interval)
 
 
 def study_overrides(

@@ -77,6 +77,63 @@ and `change`. `SOURCE` is `news`, `reddit`, `x` (texts about the
 symbol) or `news_market`, `reddit_market`, `x_market` (texts about no coin in particular), as far
 as there are such texts; `METRIC` is a metric and its provider, such as `txs@blocks`.
 """
+OWN_FEATURES = """
+## Your own
+
+A feature is a pure function of declared inputs with a look-back. Yours live in a package of your
+own, in a module such as `my_candles.py`:
+
+```python
+import numpy as np
+
+from moodtape.forecaster.features.base import PRICE, feature
+from moodtape.forecaster.features.rolling import lagged, rolling_mean
+
+
+@feature(group=PRICE, inputs=["open", "close"], lookback=1, unit="share of price")
+def jump_at_open(open, close):
+    \"\"\"Jump from the last bar's close to this bar's open.\"\"\"
+    return open / lagged(close, 1) - 1
+
+
+@feature(group=PRICE, inputs=["high", "low", "close"], lookback=9, unit="share of price")
+def mean_range_10(high, low, close):
+    \"\"\"Mean distance of high and low over ten bars, over price.\"\"\"
+    return rolling_mean(high - low, 10) / close
+```
+
+Its distribution offers the module, or one function (`my_candles:jump_at_open`), under a name:
+
+```toml
+[project.entry-points."moodtape.features"]
+candles = "my_candles"
+```
+
+and `features.plugins = ["candles"]` in `moodtape.toml` makes it columns of every study. Only what
+is named there is loaded. Such columns are audited like built-in ones; `moodtape train` keeps their
+names with the model, and a forecast refuses to run without them.
+
+Inputs are whole series without holes in time, NaN where a step is missing. Value `i` may use steps
+`i - lookback` to `i`. `price` features may ask for `open`, `high`, `low`, `close`, `volume` and
+`taker_buy_volume` of bars; `calendar` ones for `cutoff_s`, the close in seconds since 1970;
+`sentiment` ones for `n`, `n_stale`, `n_repost`, `sum_tone`, `sum_tone_squared` and `collections`
+of hours (`step="hour"`), or of bars, with `watched` and `usual` beside them. They are made once for
+each source of texts; `polarity=True` marks one that carries tone, which placebos move in time.
+
+Hold each one to its promises in a test of your own:
+
+```python
+from moodtape.testing import check_feature
+
+
+def test_my_features():
+    check_feature(jump_at_open)
+    check_feature(mean_range_10)
+```
+
+It computes the feature on drawn bars and texts with holes, cuts the future off, changes it, and
+cuts the past off at the look-back: not one bit may differ.
+"""
 MISSING = "Share of the block's columns that are missing."
 UNITS = {"price": "bars", "calendar": "bars", "sentiment": "hours", "onchain": "bars"}
 
@@ -236,7 +293,7 @@ def features_page() -> str:
         files = ", ".join(f"`moodtape/forecaster/features/{name}.py`" for name in sorted(modules))
         heads = ("column", "unit", f"look-back, {UNITS[group]}", "tone", "definition")
         parts.append(f"\n## {group}\n\nDefined in {files}.\n\n{_table(heads, rows)}")
-    return "".join(parts)
+    return "".join([*parts, OWN_FEATURES])
 
 
 def _definition(feature: Feature) -> str:

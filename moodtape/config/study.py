@@ -67,6 +67,9 @@ class FeaturesSection(Section):
         description="name patterns of metrics that providers rewrite later: kept out of studies",
     )
     metric_max_age_d: float = Field(7, gt=0, description="an older metric value is missing")
+    plugins: tuple[str, ...] = Field(
+        (), description="plug-ins whose features are columns too, by the name they are installed as"
+    )
     others: bool = Field(
         True, description="means of what the other assets did are columns, where there are others"
     )

@@ -59,6 +59,22 @@ def choose_series(
     return Series(symbol, rows[0][0], rows[0][1], interval)
 
 
+def stored_symbols(connection: Connection, interval: str) -> list[str]:
+    """Return the assets that have bars of an interval, in order.
+
+    Raises:
+        DataMissing: there is none.
+    """
+    rows = connection.execute(
+        'SELECT DISTINCT symbol FROM bar WHERE "interval" = ? ORDER BY 1', [interval]
+    ).fetchall()
+    if not rows:
+        raise DataMissing(
+            f"There are no {interval} bars of any asset. Run: moodtape import bars FILE"
+        )
+    return [row[0] for row in rows]
+
+
 def bar_versions(connection: Connection, series: Series, as_of: datetime) -> pd.DataFrame:
     """Return every stored version of a series' bars known by `as_of`, by open time and version."""
     return connection.execute(

@@ -101,7 +101,7 @@ def feature(
                 f"feature {name}: the {group} features of a {step} have no input"
                 f" {', '.join(map(repr, unknown))}; there are {', '.join(known) or 'none'}"
             )
-        if name in REGISTRY:
+        if name in REGISTRY and not _is_again(REGISTRY[name].compute, compute):
             raise ValueError(f"feature {name} is declared twice")
         REGISTRY[name] = Feature(
             name, group, tuple(inputs), lookback, unit, compute, polarity, step, added
@@ -109,6 +109,12 @@ def feature(
         return compute
 
     return declare
+
+
+def _is_again(before: Compute, now: Compute) -> bool:
+    """Say whether a function is one that was declared before, its module imported anew."""
+    places = [(f.__module__, f.__qualname__, f.__code__.co_firstlineno) for f in (before, now)]
+    return places[0] == places[1]
 
 
 def features_of(group: str) -> list[Feature]:

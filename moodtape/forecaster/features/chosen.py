@@ -13,6 +13,7 @@ from moodtape.forecaster.features import (
     volatility,
     volume,
 )
+from moodtape.forecaster.features.added import added_features
 from moodtape.forecaster.features.base import CALENDAR, PRICE, SENTIMENT, Feature, features_of
 from moodtape.forecaster.features.polls import SCOPE as POLLS
 from moodtape.forecaster.features.polls import poll_features
@@ -58,12 +59,17 @@ def is_of_polls(stream: str) -> bool:
 
 
 def chosen_features(config: Config) -> Chosen:
-    """Return the features that a config asks for."""
+    """Return the features that a config asks for.
+
+    Raises:
+        UsageError, PlugInBroken: see `added_features`.
+    """
     groups = config.features.groups
+    added = added_features(config.features.plugins)
 
     def of(group: str) -> tuple[Feature, ...]:
         own = sorted(features_of(group), key=lambda f: ORDER.get(f.compute.__module__, len(ORDER)))
-        return tuple(own) if group in groups else ()
+        return (*own, *(f for f in added if f.group == group)) if group in groups else ()
 
     texts = (*of(SENTIMENT), *decayed_features(config.sentiment.half_lives_h))
     return Chosen(of(PRICE), of(CALENDAR), texts)
