@@ -192,8 +192,8 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
         chosen = _metric_names(metrics, span)
     others = config.features.others and len(series) > 1
     maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, others)
-    blocks = _blocks(maker, request.symbols, bars, texts, metrics)
-    return _stack(request.symbols, blocks, maker)
+    blocks = make_blocks(maker, request.symbols, bars, texts, metrics)
+    return stack(request.symbols, blocks, maker)
 
 
 def peers_of(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ def peers_of(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     return tuple(s for s in dict.fromkeys(config.features.peers) if s not in symbols)
 
 
-def _blocks(
+def make_blocks(
     maker: RowMaker,
     symbols: Sequence[str],
     bars: Mapping[str, pd.DataFrame],
@@ -260,7 +260,7 @@ def _metric_names(metrics: Mapping[str, pd.DataFrame], span: Span) -> tuple[str,
     return tuple(sorted(found))
 
 
-def _stack(symbols: tuple[str, ...], blocks: Sequence[Block], maker: RowMaker) -> Dataset:
+def stack(symbols: tuple[str, ...], blocks: Sequence[Block], maker: RowMaker) -> Dataset:
     """Put the rows of all symbols under each other."""
     targets = {
         key: Target(
