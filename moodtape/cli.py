@@ -16,8 +16,10 @@ from moodtape.commands import (
     files,
     forget,
     ingest,
+    keep,
     model,
     models,
+    nightly,
     show,
     start,
     study,
@@ -66,6 +68,10 @@ for verb in (model.score, model.train, study.evaluate, study.ablate, model.predi
     app.command()(verb)
 app.command()(backtest.backtest)
 app.command()(study.report)
+app.command()(nightly.tick)
+app.command()(nightly.nightly)
+app.add_typer(keep.app, name="backup")
+app.command()(keep.export)
 app.command()(show.status)
 app.command()(forget.forget)
 app.add_typer(models.app, name="models")

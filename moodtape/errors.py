@@ -15,7 +15,8 @@
     │   │   └── NotThere       5  there is no such page (404)
     │   ├── CouldNotRead       5  an answer that cannot be read
     │   └── BudgetUsedUp       5  what may be spent is spent
-    └── WarehouseLocked        6  another process is writing
+    ├── WarehouseLocked        6  another process is writing
+    └── TookTooLong            1  a step did not end within its time
 
 A message says what was wrong, what was expected, what came, and what to do next.
 """
@@ -100,6 +101,10 @@ class WarehouseLocked(MoodtapeError):
     """Another process holds the warehouse file for writing."""
 
     exit_code = 6
+
+
+class TookTooLong(MoodtapeError):
+    """A step did not end within its time."""
 
 
 class InsufficientData(MoodtapeError):

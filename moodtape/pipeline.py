@@ -18,8 +18,11 @@ from moodtape.storage.write import begin_run, finish_run, new_run_id
 from moodtape.study.project import ground_of, hour_rules, warehouse_of
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
     from moodtape.ingest.forgetting import Forgotten
     from moodtape.ingest.importer import FileResult, ImportOptions
+    from moodtape.ingest.polite import Timing
     from moodtape.ingest.recheck import Recheck
     from moodtape.ingest.result import SourceResult
     from moodtape.nlp.score import ScoreSummary
@@ -67,6 +70,7 @@ def ingest(
     dry_run: bool = False,
     how: Literal["new", "backfill", "replay"] = "new",
     progress: Steps | None = None,
+    timing: Timing | None = None,
 ) -> list[SourceResult]:
     """Ask sources for what is new, each by itself, and return what came of each.
 
@@ -76,6 +80,7 @@ def ingest(
         dry_run: ask and read, but store nothing.
         how: what is new; what is missing between what is stored; or what the kept answers
             hold, without asking anybody.
+        timing: clock and sleep; the machine's by default.
     Raises:
         UsageError: a source is unknown, or its settings cannot work; nothing was asked.
         WarehouseLocked: another process is writing.
@@ -87,7 +92,7 @@ def ingest(
 
     plan = Plan(
         warehouse_of(settings), settings.staging, settings.folder, settings.config, since, until,
-        dry_run, answers=settings.answers,
+        dry_run, timing, settings.answers,
     )  # fmt: skip
     names = sources or settings.config.ingest.sources
     ways = {"new": run_collectors, "backfill": backfill, "replay": replay_answers}
@@ -165,43 +170,52 @@ def score_texts(
     span: Span | None = None,
     progress: Callable[[int, int], None] | None = None,
     sources: tuple[Source, ...] = TEXT_SOURCES,
+    now: datetime | None = None,
 ) -> ScoreSummary:
     """Score every text that the config's scorer has not scored, and remake the hours they touch."""
     from moodtape.nlp.registry import load_scorer
     from moodtape.nlp.score import score_unscored
     from moodtape.storage.scores import Which
 
-    config, now = settings.config, utc_now()
+    config, began = settings.config, now or utc_now()
     scorer = load_scorer(config.sentiment.scorer, threads=config.storage.threads)
-    warehouse, run_id = warehouse_of(settings), new_run_id(now)
+    warehouse, run_id = warehouse_of(settings), new_run_id(began)
     with warehouse.write() as connection:
-        begin_run(connection, run_id, "score", {"scorer": scorer.name}, now)
+        begin_run(connection, run_id, "score", {"scorer": scorer.name}, began)
     summary = score_unscored(
-        warehouse, scorer, hour_rules(config), run_id, now, Which(span, sources), progress
+        warehouse, scorer, hour_rules(config), run_id, began, Which(span, sources), progress
     )
     with warehouse.write() as connection:
         counts = {"scored": summary.scored, "hours": summary.hours}
-        finish_run(connection, run_id, "done", counts, utc_now())
+        finish_run(connection, run_id, "done", counts, now or utc_now())
     return summary
 
 
 def train(
-    settings: Settings, question: Question, command: str, progress: Steps | None = None
+    settings: Settings,
+    question: Question,
+    command: str,
+    progress: Steps | None = None,
+    now: datetime | None = None,
+    parent: Path | None = None,
 ) -> dict[str, Any]:
-    """Fit the model that is served on everything known, and return what its fitting measured."""
+    """Fit the model that is served on everything known, and return what its fitting measured.
+
+    parent: where the run folder is made; one that is not in `runs` is not served.
+    """
     from moodtape.forecaster.arms import real_arm
     from moodtape.forecaster.runs import make_run_folder
     from moodtape.study.training import train_served
 
     tell = progress or (lambda done, total, what: None)
-    now = utc_now()
+    began = now or utc_now()
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
-    folder = make_run_folder(settings.runs, new_run_id(now))
+    folder = make_run_folder(parent or settings.runs, new_run_id(began))
     result = train_served(
         ground, folder, real_arm(ground.arms), command, lambda what: tell(0, 0, what)
     )
-    _note_run(settings, folder.name, "train", command, {"epochs": result["epochs"]}, now)
+    _note_run(settings, folder.name, "train", command, {"epochs": result["epochs"]}, began)
     return result
 
 
@@ -264,6 +278,30 @@ def predict(settings: Settings, run: str | None, as_of: datetime | None) -> dict
         {"schema_version": 1, "command": "predict", "warnings": [], "run": folder.name,
          "results": forecasts}
     )  # fmt: skip
+    return found
+
+
+def settle(settings: Settings, now: datetime | None = None) -> Mapping[str, int]:
+    """Settle every forecast whose horizon has passed; return how many settled, void and waiting."""
+    from moodtape.study.settling import settle_due
+
+    moment = now or utc_now()
+    return settle_due(warehouse_of(settings), settings.config, new_run_id(moment), moment)
+
+
+def skill_so_far(connection: Connection, as_of: datetime) -> dict[str, list[dict[str, Any]]]:
+    """Return how many forecasts came to what, and how good those made in time were."""
+    from moodtape.storage.settlements import live_forecasts, settlement_counts
+
+    counts = settlement_counts(connection)
+    found: dict[str, list[dict[str, Any]]] = {
+        "forecasts": [{"state": state, "forecasts": n} for state, n in counts],
+        "skill": [],
+    }
+    if any(state == "live" for state, _ in counts):
+        from moodtape.forecaster.skill import live_skill
+
+        found["skill"] = live_skill(live_forecasts(connection, as_of))
     return found
 
 

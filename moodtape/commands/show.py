@@ -22,10 +22,17 @@ def status(
     project: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is stored, how far it reaches, what is unscored and what ran last."""
+    """Say what is stored, how far it reaches, what is unscored, what ran last and what is overdue.
+
+    Ends with 3 where a rhythm that has run, or a source that has answered, has not for long.
+    """
     from datetime import timedelta
 
     from moodtape.clock import utc_now
+    from moodtape.errors import DataStale
+    from moodtape.nightly.champion import champion
+    from moodtape.nightly.watch import overdue
+    from moodtape.pipeline import skill_so_far
     from moodtape.storage.db import Warehouse
     from moodtape.storage.summary import gaps, troubled_hosts
     from moodtape.storage.summary import status as stored
@@ -35,23 +42,36 @@ def status(
     warehouse = Warehouse(
         settings.warehouse, storage.threads, storage.memory_limit, storage.lock_wait_s
     )
+    now = utc_now()
     with warehouse.read() as connection:
-        found = stored(connection) | {"hosts": troubled_hosts(connection, utc_now())}
+        found = stored(connection) | {"hosts": troubled_hosts(connection, now)}
         longest = timedelta(minutes=settings.config.news.max_poll_gap_min)
         missing = gaps(connection, longest) if with_gaps else None
+        found |= skill_so_far(connection, now)
+    model = champion(settings, now)
+    late = overdue(settings.config, found["steps"], found["polls"], now)
     if as_json:
-        _print_status_json(found, missing)
+        _print_status_json(found, missing, model, late)
+        if late:
+            raise DataStale(" ".join(late))
         return
     say(f"{settings.warehouse}, {settings.warehouse.stat().st_size / 2**20:,.1f} MiB")
     for title, columns in _TABLES.items():
         if found[title]:
             say(f"\n{title}")
             print_table(found[title], dict(zip(columns, columns, strict=True)))
+    if model is not None:
+        until = f"{model['trained_until']:%Y-%m-%d %H:%M}"
+        say(
+            f"\nmodel in use\n{model['run']}, trained until {until}, {model['age_days']:,} days ago"
+        )
     if missing is not None:
         _print_gaps(missing)
     waiting = sum(row["unscored"] for row in found["scorers"])
     if found["texts"] and (waiting or not found["scorers"]):
         note("\nThere are texts without a score. Run: moodtape score")
+    if late:
+        raise DataStale("\n".join(late))
 
 
 _TABLES = {
@@ -63,7 +83,10 @@ _TABLES = {
     "hosts": ("host", "state", "failures", "until", "why"),
     "spend": ("provider", "month", "usd", "calls", "unsettled"),
     "scorers": ("name", "scored", "unscored", "trained_until", "scorer"),
+    "forecasts": ("state", "forecasts"),
+    "skill": ("symbol", "horizon_bars", "target", "n", "skill", "low", "high", "until"),
     "quarantine": ("source", "reason", "rows"),
+    "steps": ("rhythm", "step", "state", "last_done", "seconds"),
     "runs": ("run_id", "command", "status", "started_at", "finished_at"),
 }  # fmt: skip
 
@@ -82,7 +105,10 @@ def _print_gaps(missing: list[dict[str, Any]]) -> None:
 
 
 def _print_status_json(
-    found: dict[str, list[dict[str, Any]]], missing: list[dict[str, Any]] | None
+    found: dict[str, list[dict[str, Any]]],
+    missing: list[dict[str, Any]] | None,
+    model: dict[str, Any] | None,
+    late: list[str],
 ) -> None:
     """Print what is stored under the names that other tools build on."""
     import json
@@ -95,15 +121,18 @@ def _print_status_json(
     values = {
         "schema_version": 1,
         "command": "status",
-        "warnings": [],
+        "warnings": late,
         "sources": {
             k: found[k] for k in ("bars", "metrics", "texts", "polls", "scorers", "quarantine")
         },
         "hosts": found["hosts"],
         "gaps": gaps if missing is None else missing,
         "last_runs": found["runs"],
-        "skill": None,
-        "champion": None,
+        "skill": found["skill"] or None,
+        "forecasts": {row["state"]: row["forecasts"] for row in found["forecasts"]},
+        "champion": model,
+        "steps": found["steps"],
+        "overdue": late,
         "budget": found["spend"] or None,
     }
     say(json.dumps(values, indent=1, default=lambda value: value.isoformat()))

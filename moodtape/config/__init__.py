@@ -17,6 +17,7 @@ from moodtape.config.markets import (
     MempoolSection,
     OnchainSection,
 )
+from moodtape.config.nightly import BackupSection, NightlySection
 from moodtape.config.project import (
     ClockSection,
     ImportsSection,
@@ -57,6 +58,7 @@ __all__ = [
     "WITH_BASE_URL",
     "AblationSection",
     "ArmSection",
+    "BackupSection",
     "BarsSection",
     "BaselineName",
     "BlockchainSection",
@@ -76,6 +78,7 @@ __all__ = [
     "MempoolSection",
     "NetworkSection",
     "NewsSection",
+    "NightlySection",
     "OnchainSection",
     "ProjectSection",
     "RedditSection",
@@ -123,6 +126,8 @@ class Config(Section):
     verdict: VerdictSection = VerdictSection()
     ablation: AblationSection = AblationSection()
     trading: TradingSection = TradingSection()
+    nightly: NightlySection = NightlySection()
+    backup: BackupSection = BackupSection()
     arm: tuple[ArmSection, ...] = ()
 
 

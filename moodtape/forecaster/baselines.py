@@ -83,9 +83,14 @@ def _after_sign(before: Floats, up: Floats, at: Floats) -> Floats:
 
 
 def _last_volatility(dataset: Dataset, target: Target) -> Floats:
-    """Return the log volatility of the last `horizon` bars, nearest of 1, 6 and 24."""
-    nearest = min((1, 6, 24), key=lambda bars: abs(bars - target.horizon_bars))
+    """Return the log volatility of the last `horizon` bars, or of nearly so many."""
+    nearest = nearest_variance_bars(target.horizon_bars)
     return np.nan_to_num(0.5 * _column(dataset, f"log_variance_{nearest}"), nan=-5.0)
+
+
+def nearest_variance_bars(horizon_bars: int) -> int:
+    """Return how many last bars stand for a horizon in the persistence of volatility."""
+    return min((1, 6, 24), key=lambda bars: abs(bars - horizon_bars))
 
 
 def _har(dataset: Dataset, train: Rows, y: Floats, rows: Rows) -> Floats:

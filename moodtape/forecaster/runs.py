@@ -31,6 +31,8 @@ PACKAGES = (
 )
 NETWORK = ("ingest", "http", *WITH_BASE_URL)
 """Sections that say how rows are fetched; what a study finds in them is in its rows."""
+BESIDE = ("project", "storage", "trading", "nightly", "backup", *NETWORK)
+"""Sections that change no study."""
 
 RESULTS, SERVED, REPORT = "results.json", "served.json", "report.html"
 
@@ -44,9 +46,7 @@ def make_run_folder(runs: Path, run_id: str) -> Path:
 
 def config_hash(config: Config) -> str:
     """Return a hash of every setting but the seed; two runs that share it are one trial."""
-    values = config.model_dump(
-        mode="json", exclude={"seed", "project", "storage", "trading", *NETWORK}
-    )
+    values = config.model_dump(mode="json", exclude={"seed", *BESIDE})
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -69,7 +69,8 @@ def store_forecasts(
 ) -> int:
     """Keep forecasts as they were issued; one made before for the same bar stays. Return how many.
 
-    Each has symbol, cutoff, horizon_bars, run, decision_time, late, quantiles, p_up, volatility.
+    Each has symbol, cutoff, horizon_bars, run, decision_time, late, quantiles, p_up, volatility,
+    and may have the venue and quote of its bars and the mean of the return.
     """
     stored = 0
     for item in forecasts:
@@ -80,7 +81,8 @@ def store_forecasts(
             USING (SELECT ? AS symbol, ? AS "interval", ?::TIMESTAMPTZ AS cutoff,
                 ?::INTEGER AS horizon_bars, ? AS model_run, ?::TIMESTAMPTZ AS decision_time,
                 ?::TIMESTAMPTZ AS made_at, ?::BOOLEAN AS late, ?::JSON AS quantiles,
-                ?::DOUBLE AS p_up, ?::DOUBLE AS volatility, ? AS run_id) AS f
+                ?::DOUBLE AS p_up, ?::DOUBLE AS volatility, ? AS run_id, ? AS venue, ? AS quote,
+                ?::DOUBLE AS mean) AS f
             ON
                 stored.symbol = f.symbol AND stored."interval" = f."interval"
                 AND stored.cutoff = f.cutoff AND stored.horizon_bars = f.horizon_bars
@@ -91,7 +93,18 @@ def store_forecasts(
                 *(item["symbol"], interval, item["cutoff"], item["horizon_bars"], item["run"]),
                 *(item["decision_time"], made_at, item["late"], quantiles),
                 *(item["p_up"], item["volatility"], run_id),
+                *(item.get("venue"), item.get("quote"), item.get("mean")),
             ],
         ).fetchall()
         stored += int(rows[0][0])
     return stored
+
+
+def last_forecast(connection: Connection, symbols: Sequence[str], interval: str) -> datetime | None:
+    """Return the cut-off up to which every symbol has forecasts; None if one has none."""
+    rows = connection.execute(
+        'SELECT max(cutoff) FROM forecast WHERE list_contains(?, symbol) AND "interval" = ?'
+        " GROUP BY symbol",
+        [list(symbols), interval],
+    ).fetchall()
+    return min(row[0] for row in rows) if len(rows) == len(set(symbols)) else None

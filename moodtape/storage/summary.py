@@ -91,7 +91,10 @@ def status(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     """Return what is stored, how far it reaches, what is unscored and what ran last."""
     return {
         name: _rows(connection, query(f"status_{name}"))
-        for name in ("bars", "metrics", "texts", "polls", "spend", "scorers", "quarantine", "runs")
+        for name in (
+            *("bars", "metrics", "texts", "polls", "spend", "scorers", "quarantine", "runs"),
+            "steps",
+        )
     }
 
 

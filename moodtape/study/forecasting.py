@@ -1,14 +1,17 @@
-"""The forecast for the newest bar, from a saved run: no keras, no TensorFlow."""
+"""Forecasts from a saved run, for the newest bar or for missed ones: no keras, no TensorFlow."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moodtape.clock import DecisionClock, iso, parse_duration, to_datetime64
+from moodtape.calendars import get_calendar
+from moodtape.clock import DecisionClock, from_datetime64, iso, parse_duration, to_datetime64
 from moodtape.config import Config
 from moodtape.errors import DataStale, UsageError
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
@@ -36,41 +39,145 @@ def forecast_newest(
         DataStale: the newest bar is too old.
         UsageError: the config no longer fits the model.
     """
-    served = Served.read(folder)
-    interval = parse_duration(served.interval)
-    if config.market.interval != served.interval:
-        raise UsageError(
-            f"The model reads {served.interval} bars, market.interval is {config.market.interval}."
-            " Run: moodtape train"
-        )
-    scorer = _same_scorer(config, served)
-    span = Span(as_of - (STALE_BARS + 1) * interval - _weekend(config), as_of)
-    with warehouse.read() as connection:
-        _require_fresh(connection, config, served, as_of)
-        if scorer is not None:
-            read.require_scored(
-                connection, scorer, config.sentiment.sources, with_look_back(config, span)
+    desk = _Desk.open(warehouse, config, folder, as_of, as_of)
+    symbols = range(len(desk.served.symbols))
+    return desk.forecasts([_newest_row(desk.dataset, s, desk.served, as_of) for s in symbols])
+
+
+@dataclass(frozen=True)
+class Caught:
+    """Forecasts in order of time, and why a symbol has none for its newest bar."""
+
+    forecasts: list[dict[str, Any]]
+    held: list[str]
+
+
+def forecast_missed(
+    warehouse: Warehouse, config: Config, folders: Sequence[Path], as_of: datetime, since: datetime
+) -> Caught:
+    """Return forecasts of every decision after a cut-off, each from what was known at it.
+
+    A row of the feature matrix is computed as of its own decision, so that one made up for
+    later is what it would have been; it is `late` then. A model forecasts no decision before
+    the last answer it was trained on: an earlier model does, or nobody.
+
+    Args:
+        folders: models in use, the newest first.
+        since: cut-off of the last decision that has a forecast.
+    Raises:
+        DataMissing, DataStale, UsageError: see `forecast_newest`.
+    """
+    found: list[dict[str, Any]] = []
+    held: list[str] = []
+    until = as_of
+    for folder in folders:
+        desk = _Desk.open(warehouse, config, folder, as_of, since)
+        if until == as_of:
+            held = desk.held()
+        knows = _answers_until(desk.served, config)
+        rows = _rows_between(desk.dataset, desk.served, max(since, knows), until)
+        found = [*(desk.forecasts(rows) if rows else []), *found]
+        if knows <= since:
+            break
+        until = knows
+    return Caught(found, held)
+
+
+def _answers_until(served: Served, config: Config) -> datetime:
+    """Return the last instant before the newest answer that the model was trained on."""
+    calendar, interval = get_calendar(config.market.calendar), parse_duration(served.interval)
+    longest = max(scale.horizon_bars for scale in served.scales)
+    since, span = datetime.fromisoformat(served.trained_until), (longest + 1) * interval
+    while True:
+        opens = calendar.expected_opens(since, since + span, interval)
+        if len(opens) >= longest:
+            break
+        span *= 2
+    closes = calendar.close_times(opens, interval)
+    return from_datetime64(closes[longest - 1]) - timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """A model and the rows it may be asked about."""
+
+    served: Served
+    dataset: Dataset
+    folder: Path
+    config: Config
+    as_of: datetime
+    series: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def open(
+        cls, warehouse: Warehouse, config: Config, folder: Path, as_of: datetime, since: datetime
+    ) -> _Desk:
+        """Read the model and the rows of decisions from before `since` until `as_of`."""
+        served = Served.read(folder)
+        interval = parse_duration(served.interval)
+        if config.market.interval != served.interval:
+            raise UsageError(
+                f"The model reads {served.interval} bars, market.interval is"
+                f" {config.market.interval}. Run: moodtape train"
             )
-    request = Request(served.symbols, as_of, scorer, span, served.streams, served.metrics)
-    dataset = load_dataset(warehouse, config, request)
-    clock = DecisionClock(timedelta(seconds=config.clock.decision_delay_s))
-    rows = [_newest_row(dataset, s, served, as_of) for s in range(len(served.symbols))]
-    forecasts = forecast_rows(folder, served, dataset, np.array(rows, dtype=np.int64))
-    for item in forecasts:
-        item["late"] = as_of > clock.decision_time(item["cutoff"]) + timedelta(
-            seconds=config.clock.late_after_s
-        )
-    return forecasts
+        scorer = _same_scorer(config, served)
+        span = Span(min(as_of, since) - (STALE_BARS + 1) * interval - _weekend(config), as_of)
+        with warehouse.read() as connection:
+            series = _require_fresh(connection, config, served, as_of)
+            if scorer is not None:
+                read.require_scored(
+                    connection, scorer, config.sentiment.sources, with_look_back(config, span)
+                )
+        request = Request(served.symbols, as_of, scorer, span, served.streams, served.metrics)
+        dataset = load_dataset(warehouse, config, request)
+        return cls(served, dataset, folder, config, as_of, series)
+
+    def held(self) -> list[str]:
+        """Return why symbols cannot be forecast from their newest bar."""
+        found = []
+        for symbol in range(len(self.served.symbols)):
+            try:
+                _newest_row(self.dataset, symbol, self.served, self.as_of)
+            except DataStale as exc:
+                found.append(str(exc))
+        return found
+
+    def forecasts(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Return a forecast for each row and horizon, with its series and if it is late."""
+        clock = DecisionClock(timedelta(seconds=self.config.clock.decision_delay_s))
+        late_after = timedelta(seconds=self.config.clock.late_after_s)
+        made = forecast_rows(self.folder, self.served, self.dataset, np.array(rows, dtype=np.int64))
+        for item in made:
+            item |= self.series[item["symbol"]]
+            item["late"] = self.as_of > clock.decision_time(item["cutoff"]) + late_after
+        return made
 
 
-def _require_fresh(connection: Connection, config: Config, served: Served, as_of: datetime) -> None:
-    """Make sure that every symbol has a bar that is new enough to forecast from.
+def _rows_between(dataset: Dataset, served: Served, after: datetime, until: datetime) -> list[int]:
+    """Return the rows with a whole window whose cut-off lies in `(after, until]`, by time."""
+    usable = (
+        ~np.isnan(dataset.close)
+        & (dataset.run_length >= served.lookback_bars)
+        & ~np.isnan(dataset.trailing_variance)
+        & (dataset.cutoff > to_datetime64(after))
+        & (dataset.cutoff <= to_datetime64(until))
+        & (dataset.decision_time <= to_datetime64(until))
+    )
+    rows = np.flatnonzero(usable)
+    return [int(row) for row in rows[np.lexsort((dataset.symbol[rows], dataset.cutoff[rows]))]]
+
+
+def _require_fresh(
+    connection: Connection, config: Config, served: Served, as_of: datetime
+) -> dict[str, dict[str, str]]:
+    """Return venue and quote by symbol, whose bars are new enough to forecast from.
 
     Raises:
         DataStale: one has not, with how far its bars reach.
     """
     market = config.market
     interval = parse_duration(served.interval)
+    found = {}
     for symbol in served.symbols:
         series = read.choose_series(
             connection, symbol, served.interval, market.venue.get(symbol), market.quote.get(symbol)
@@ -89,6 +196,8 @@ def _require_fresh(connection: Connection, config: Config, served: Served, as_of
                 f"No {served.interval} bar of {symbol} is new enough at {iso(as_of)}: {reach}."
                 f" Run: moodtape import bars FILE --symbol {symbol}{hint}"
             )
+        found[symbol] = {"venue": series.venue, "quote": series.quote}
+    return found
 
 
 def _same_scorer(config: Config, served: Served) -> str | None:

@@ -1,0 +1,286 @@
+"""Copies of a project that can be believed: made whole, opened, compared, rotated, restored.
+
+1. copy      the warehouse while nobody writes, the settings, the model in use
+2. verify    the copy is opened and every table compared by count and checksum
+3. name      only then does it get its name; a copy that was cut short has none
+4. rotate    the newest of each day, week and month stay, as many as the config says
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from moodtape import __version__
+from moodtape.config import BackupSection
+from moodtape.errors import DataMissing, MoodtapeError, UnreadableFile, did_you_mean
+from moodtape.settings import PROJECT_FILE, Settings
+from moodtape.storage.db import Warehouse
+from moodtape.storage.sums import Sums, differing, table_sums
+
+NAME = re.compile(r"^\d{8}T\d{6}Z$")
+MANIFEST = "manifest.json"
+WAREHOUSE = "warehouse.duckdb"
+UNFINISHED = ".new-"
+SPARE = 1.05
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup as its manifest describes it. rows: of all tables; size: bytes."""
+
+    folder: Path
+    made_at: str
+    rows: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """Return what `restore` calls it."""
+        return self.folder.name
+
+
+def backups_of(settings: Settings) -> Path:
+    """Return the folder of backups; a path in the config may lie outside the project."""
+    return settings.folder / settings.config.backup.folder
+
+
+def make_backup(settings: Settings, warehouse: Warehouse, now: datetime) -> Backup:
+    """Copy the project's warehouse, settings and model in use; verify the copy; rotate.
+
+    Raises:
+        DataMissing: there is no warehouse.
+        WarehouseLocked: another process is writing.
+        MoodtapeError: there is no room, or the copy is not what was copied.
+    """
+    import duckdb
+
+    parent = backups_of(settings)
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(parent)
+    name = f"{now:%Y%m%dT%H%M%SZ}"
+    scratch = parent / f"{UNFINISHED}{name}"
+    with warehouse.read() as connection:
+        _require_room(warehouse.path, parent)
+        sums = table_sums(connection)
+        scratch.mkdir()
+        for suffix in ("", ".wal"):
+            source = warehouse.path.with_name(warehouse.path.name + suffix)
+            if source.exists():
+                shutil.copyfile(source, scratch / f"{WAREHOUSE}{suffix}")
+    _require_same(replace(warehouse, path=scratch / WAREHOUSE), sums)
+    _copy_beside(settings, scratch)
+    _write_manifest(scratch, sums, duckdb.__version__, now)
+    folder = parent / name
+    if folder.exists():
+        shutil.rmtree(folder)
+    scratch.rename(folder)
+    for old in to_remove([b.name for b in list_backups(settings)], settings.config.backup):
+        shutil.rmtree(parent / old)
+    return _described(folder)
+
+
+def _require_room(source: Path, parent: Path) -> None:
+    """Make sure that the copy fits before it is begun."""
+    need, free = source.stat().st_size * SPARE, shutil.disk_usage(parent).free
+    if need > free:
+        raise MoodtapeError(
+            f"A backup needs {need / 2**20:,.0f} MiB and {parent} has {free / 2**20:,.0f} MiB left."
+            " Make room, keep fewer ([backup] keep_days), or set backup.folder to another disk."
+        )
+
+
+def _require_same(copy: Warehouse, sums: Sums) -> None:
+    """Open a copy and make sure that it holds what was copied.
+
+    Raises:
+        MoodtapeError: it does not.
+    """
+    with copy.write():
+        pass  # takes a write-ahead log in
+    with copy.read() as connection:
+        wrong = differing(sums, table_sums(connection))
+    if wrong:
+        raise MoodtapeError(
+            f"The copy in {copy.path.parent} differs from the warehouse in {', '.join(wrong)};"
+            " it was not kept. Check the disk, and run: moodtape backup"
+        )
+
+
+def _copy_beside(settings: Settings, scratch: Path) -> None:
+    """Copy settings and the model in use; keys (`.env`) stay where they are."""
+    for path in sorted(settings.folder.glob("*.toml")):
+        shutil.copyfile(path, scratch / path.name)
+    served = sorted(settings.runs.glob("*/served.json")) if settings.runs.is_dir() else []
+    if served:
+        champion = served[-1].parent
+        shutil.copytree(champion, scratch / "runs" / champion.name)
+
+
+def _write_manifest(folder: Path, sums: Sums, duckdb_version: str, now: datetime) -> None:
+    from moodtape.forecaster.runs import write_json
+
+    files = {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": _digest(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    write_json(
+        folder / MANIFEST,
+        {"schema_version": 1, "version": __version__, "duckdb": duckdb_version, "made_at": now,
+         "tables": sums, "files": files},
+    )  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def list_backups(settings: Settings) -> list[Backup]:
+    """Return whole backups, the newest first."""
+    parent = backups_of(settings)
+    names = sorted((p.name for p in parent.glob("*") if NAME.match(p.name)), reverse=True)
+    return [_described(parent / name) for name in names if (parent / name / MANIFEST).is_file()]
+
+
+def _described(folder: Path) -> Backup:
+    manifest = _manifest(folder)
+    rows = sum(int(table["rows"]) for table in manifest["tables"].values())
+    size = sum(int(file["bytes"]) for file in manifest["files"].values())
+    return Backup(folder, str(manifest["made_at"]), rows, size)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    from moodtape.forecaster.runs import read_json
+
+    found = read_json(folder / MANIFEST)
+    if found.get("schema_version") != 1 or not {"tables", "files", "made_at"} <= set(found):
+        raise UnreadableFile(f"{folder / MANIFEST} is of another version of Moodtape.")
+    return found
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a backup whose files are all as they were when it was made.
+
+    Raises:
+        UnreadableFile: a file is gone, changed, or lies outside the backup.
+    """
+    manifest = _manifest(folder)
+    for name, facts in manifest["files"].items():
+        place = PurePosixPath(name)
+        if place.is_absolute() or ".." in place.parts:
+            raise UnreadableFile(f"{folder / MANIFEST} names {name!r}, outside the backup.")
+        path = folder / place
+        if not path.is_file() or path.is_symlink():
+            raise UnreadableFile(f"{path} is gone. Take another backup: moodtape backup list")
+        if _digest(path) != facts["sha256"]:
+            raise UnreadableFile(f"{path} has changed. Take another backup: moodtape backup list")
+    return manifest
+
+
+def find_backup(settings: Settings, name: str | None) -> Path:
+    """Return the folder of a backup by its name; the newest one's without.
+
+    Raises:
+        DataMissing: there is none.
+    """
+    names = [backup.name for backup in list_backups(settings)]
+    if not names:
+        raise DataMissing(f"There is no backup in {backups_of(settings)}. Run: moodtape backup")
+    if name is not None and name not in names:
+        raise DataMissing(
+            f"There is no backup {name!r} in {backups_of(settings)}.{did_you_mean(name, names)}"
+        )
+    return backups_of(settings) / (name or names[0])
+
+
+def restore(settings: Settings, warehouse: Warehouse, name: str | None, now: datetime) -> Path:
+    """Put a backup's warehouse in the place of the present one, which is kept beside it.
+
+    The model comes back where it is gone; settings stay as they are, those of the backup lie
+    in it. Returns where the warehouse that was there is now, or would be.
+
+    Raises:
+        DataMissing: there is no such backup.
+        UnreadableFile: it is damaged; nothing was changed.
+        WarehouseLocked: a process uses the present warehouse.
+    """
+    import duckdb
+
+    folder = find_backup(settings, name)
+    manifest = verify(folder)
+    aside = warehouse.path.with_name(f"{warehouse.path.name}.before-{now:%Y%m%dT%H%M%SZ}")
+    fresh = warehouse.path.with_name(f"{warehouse.path.name}.restoring")
+    warehouse.path.parent.mkdir(parents=True, exist_ok=True)
+    _require_room(folder / WAREHOUSE, warehouse.path.parent)
+    shutil.copyfile(folder / WAREHOUSE, fresh)
+    if manifest["duckdb"] == duckdb.__version__:
+        _require_same(replace(warehouse, path=fresh), manifest["tables"])
+    if warehouse.path.exists():
+        _step_aside(warehouse, aside)
+    fresh.rename(warehouse.path)
+    _bring_models_back(settings, folder)
+    if not (settings.folder / PROJECT_FILE).exists():
+        for path in sorted(folder.glob("*.toml")):
+            shutil.copyfile(path, settings.folder / path.name)
+    return aside
+
+
+def _step_aside(warehouse: Warehouse, aside: Path) -> None:
+    """Close the present warehouse and give it another name; a damaged one goes as it is."""
+    from moodtape.errors import WarehouseLocked
+
+    try:
+        with warehouse.write():
+            pass
+    except WarehouseLocked:
+        raise
+    except MoodtapeError:
+        pass  # it cannot be opened: that may be why it is being replaced
+    for suffix in ("", ".wal"):
+        path = warehouse.path.with_name(warehouse.path.name + suffix)
+        if path.exists():
+            path.rename(aside.with_name(aside.name + suffix))
+
+
+def _bring_models_back(settings: Settings, folder: Path) -> None:
+    for run in sorted((folder / "runs").glob("*")):
+        if not (settings.runs / run.name).exists():
+            shutil.copytree(run, settings.runs / run.name)
+
+
+def to_remove(names: Sequence[str], keep: BackupSection) -> list[str]:
+    """Return the backups that rotation does away with.
+
+    Kept are the newest one, and the newest of each of the last days, weeks and months that
+    have one.
+    """
+    newest_first = sorted(names, reverse=True)
+    kept = set(newest_first[:1])
+    periods = (
+        (keep.keep_days, "%Y-%m-%d"),
+        (keep.keep_weeks, "%G-%V"),
+        (keep.keep_months, "%Y-%m"),
+    )
+    for count, pattern in periods:
+        newest: dict[str, str] = {}
+        for name in newest_first:
+            newest.setdefault(datetime.strptime(name, "%Y%m%dT%H%M%S%z").strftime(pattern), name)
+        kept |= set(list(newest.values())[:count])
+    return [name for name in newest_first if name not in kept]
+
+
+def _remove_unfinished(parent: Path) -> None:
+    """Remove what a killed process began; whoever makes backups is alone."""
+    for begun in parent.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(begun)

@@ -1,0 +1,45 @@
+"""What runs by itself: every hour, every night, and what is kept of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from moodtape.config.section import Section
+
+
+class NightlySection(Section):
+    """The hourly and the nightly run."""
+
+    at: str = Field(
+        "00:20", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="when a night begins, UTC"
+    )
+    tick_minute: int = Field(
+        3, ge=0, le=59, description="minute of the hour at which schedules start `tick`"
+    )
+    retrain_days: float = Field(7, ge=0, description="days between two trainings; 0 = never")
+    catch_up_days: float = Field(
+        31, gt=0, description="decisions that were missed longer ago get no forecast"
+    )
+    void_after_h: float = Field(
+        72, gt=0, description="a forecast whose bars have not come so long after its end is void"
+    )
+    step_limit_min: float = Field(60, gt=0, description="longest run time of a step, minutes")
+    train_limit_min: float = Field(360, gt=0, description="longest run time of a training, minutes")
+    stale_after_h: float = Field(
+        3, gt=0, description="hours without a whole `tick` after which `status` ends with 3"
+    )
+    night_stale_after_h: float = Field(
+        30, gt=0, description="hours without a whole night after which `status` ends with 3"
+    )
+    source_stale_after_h: float = Field(
+        26, gt=0, description="hours without a good answer of a source, likewise"
+    )
+
+
+class BackupSection(Section):
+    """Copies of the warehouse, the settings and the model in use."""
+
+    folder: str = Field("backups", description="where they lie, from the project's folder")
+    keep_days: int = Field(7, ge=1, description="days of which the newest backup is kept")
+    keep_weeks: int = Field(4, ge=0, description="weeks of which the newest backup is kept")
+    keep_months: int = Field(6, ge=0, description="months of which the newest backup is kept")

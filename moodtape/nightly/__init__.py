@@ -1,0 +1,1 @@
+"""The two rhythms: every hour without training, every night with it."""

@@ -1,0 +1,232 @@
+"""Runs a rhythm: its steps in order, each recorded; one that fails stops no other.
+
+1. slot      which hour or night it is for
+2. lock      one run of a rhythm at a time; steps of both take turns
+3. resume    at the first step of the slot that is not done; nothing where all are
+4. steps     each within its time, entered when it begins and when it ends
+5. tell      the heartbeat file, and an exit code
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moodtape import __version__
+from moodtape.clock import utc_now
+from moodtape.errors import MoodtapeError, UsageError, WarehouseLocked, did_you_mean
+from moodtape.nightly.limit import time_limit
+from moodtape.nightly.lock import only_one
+from moodtape.nightly.slots import hour_of, night_of, nights_between
+from moodtape.nightly.steps import LONG, NIGHTLY, TICK, Did, Moment, Step
+from moodtape.settings import Settings
+from moodtape.storage.steps import (
+    OVER,
+    Rhythm,
+    StepState,
+    begin_step,
+    finish_step,
+    last_slot,
+    last_states,
+)
+from moodtape.storage.write import new_run_id
+from moodtape.study.project import warehouse_of
+
+if TYPE_CHECKING:
+    from moodtape.ingest.polite import Timing
+
+STEPS: Mapping[Rhythm, Mapping[str, Step]] = {"tick": TICK, "nightly": NIGHTLY}
+LOCKS = ".moodtape"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of a rhythm besides its settings.
+
+    only: this step alone. from_step: this one and those after it. Both do what was done before.
+    """
+
+    only: str | None = None
+    from_step: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step ended."""
+
+    step: str
+    state: StepState
+    seconds: float
+    counts: Mapping[str, Any]
+    error: str | None = None
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class RhythmResult:
+    """What a run of a rhythm came to.
+
+    todo: the steps it had to do; empty where the slot was done before.
+    missed: nights before this one that nobody ran; this run makes up for them.
+    """
+
+    rhythm: Rhythm
+    slot: datetime
+    todo: tuple[str, ...]
+    steps: tuple[StepResult, ...]
+    missed: tuple[datetime, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Return that of the first step that failed on our side, else of a source, else 0."""
+        codes = [s.exit_code for s in self.steps if s.exit_code]
+        return next((c for c in codes if c != SOURCES_FAILED), codes[0] if codes else 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `--json` and the heartbeat hold."""
+        return {
+            "rhythm": self.rhythm,
+            "slot": self.slot,
+            "todo": self.todo,
+            "missed": self.missed,
+            "exit_code": self.exit_code,
+            "steps": [asdict(step) for step in self.steps],
+        }
+
+
+SOURCES_FAILED = 5
+
+
+def run_rhythm(
+    settings: Settings,
+    rhythm: Rhythm,
+    order: Order = Order(),
+    clock: Callable[[], datetime] = utc_now,
+    timing: Timing | None = None,
+    tell: Callable[[int, int, str], None] | None = None,
+) -> RhythmResult:
+    """Do what is due of a rhythm and return what came of it.
+
+    Raises:
+        UsageError: there is no such step.
+        WarehouseLocked: another run of it is going on.
+    """
+    every = tuple(STEPS[rhythm])
+    for name in (order.only, order.from_step):
+        if name is not None and name not in every:
+            raise UsageError(
+                f"{rhythm} has no step {name!r}.{did_you_mean(name, every)}"
+                f" Its steps are: {', '.join(every)}."
+            )
+    moment = Moment(settings, _slot(settings, rhythm, clock()), clock, timing, tell)
+    if order.dry_run:
+        return _planned(moment, rhythm, order)
+    with ExitStack() as held:
+        wait_s = settings.config.storage.lock_wait_s
+        held.enter_context(_lock_of(settings, rhythm, f"{rhythm} of this project", wait_s))
+        planned = _planned(moment, rhythm, order)
+        results = _run_steps(moment, rhythm, planned.todo)
+        result = replace(planned, steps=tuple(results))
+        if planned.todo:
+            beat(settings, result, clock())
+    return result
+
+
+def _slot(settings: Settings, rhythm: Rhythm, now: datetime) -> datetime:
+    return hour_of(now) if rhythm == "tick" else night_of(now, settings.config.nightly.at)
+
+
+def _lock_of(settings: Settings, name: str, what: str, wait_s: float) -> Any:
+    return only_one(settings.folder / LOCKS / f"{name}.lock", what, wait_s)
+
+
+def _planned(moment: Moment, rhythm: Rhythm, order: Order) -> RhythmResult:
+    """Return what is to be done, from what the warehouse says was done."""
+    every = tuple(STEPS[rhythm])
+    states: Mapping[str, str] = {}
+    missed: list[datetime] = []
+    warehouse = warehouse_of(moment.settings)
+    if warehouse.path.exists():
+        with warehouse.read() as connection:
+            states = last_states(connection, rhythm, moment.slot)
+            if rhythm == "nightly":
+                last = last_slot(connection, rhythm, every[-1], moment.slot)
+                missed = nights_between(last, moment.slot)
+    if order.only is not None:
+        todo: tuple[str, ...] = (order.only,)
+    elif order.from_step is not None:
+        todo = every[every.index(order.from_step) :]
+    else:
+        open_steps = [i for i, name in enumerate(every) if states.get(name) not in OVER]
+        todo = every[open_steps[0] :] if open_steps else ()
+    return RhythmResult(rhythm, moment.slot, todo, (), tuple(missed))
+
+
+def _run_steps(moment: Moment, rhythm: Rhythm, todo: Sequence[str]) -> list[StepResult]:
+    run_id = new_run_id(moment.clock())
+    results = []
+    for number, name in enumerate(todo):
+        if moment.tell is not None:
+            moment.tell(number, len(todo), name)
+        with ExitStack() as held:
+            if name not in LONG:
+                wait_s = 60 * moment.settings.config.nightly.step_limit_min
+                what = "A step of the other rhythm"
+                held.enter_context(_lock_of(moment.settings, "step", what, wait_s))
+            results.append(_run_step(moment, rhythm, name, run_id))
+    return results
+
+
+def _run_step(moment: Moment, rhythm: Rhythm, name: str, run_id: str) -> StepResult:
+    """Run a step within its time and record it; what it raises becomes its state."""
+    settings, warehouse = moment.settings, warehouse_of(moment.settings)
+    with warehouse.write() as connection:
+        attempt = begin_step(connection, rhythm, moment.slot, name, run_id, moment.clock())
+    nightly = settings.config.nightly
+    setting = "train_limit_min" if name in LONG else "step_limit_min"
+    started = time.monotonic()
+    try:
+        with time_limit(getattr(nightly, setting), f"nightly.{setting}"):
+            did = STEPS[rhythm][name](moment)
+    except WarehouseLocked:
+        raise
+    except MoodtapeError as exc:
+        did = Did(state="failed", error=exc)
+    except Exception as exc:  # noqa: BLE001  a mistake in one step stops no other; it is told
+        if os.environ.get("MOODTAPE_DEBUG"):
+            traceback.print_exception(exc)
+        did = Did(state="failed", why=f"Unexpected failure: {type(exc).__name__}: {exc}")
+    seconds = round(time.monotonic() - started, 3)
+    error = str(did.error) if did.error is not None else did.why
+    with warehouse.write() as connection:
+        finish_step(
+            connection, rhythm, moment.slot, name, attempt, did.state, did.counts, error,
+            seconds, moment.clock(),
+        )  # fmt: skip
+    code = did.error.exit_code if did.error is not None else int(did.state == "failed")
+    return StepResult(name, did.state, seconds, did.counts, error, code)
+
+
+def beat(settings: Settings, result: RhythmResult, now: datetime) -> None:
+    """Write the heartbeat: what ran last, when, and how it ended, for whoever watches files."""
+    from moodtape.forecaster.runs import write_json
+
+    path = heartbeat_of(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(
+        path,
+        {"schema_version": 1, "version": __version__, "finished_at": now, **result.as_dict()},
+    )
+
+
+def heartbeat_of(settings: Settings) -> Path:
+    """Return where the heartbeat is written."""
+    return settings.folder / "heartbeat.json"

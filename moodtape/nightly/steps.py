@@ -1,0 +1,123 @@
+"""The steps of both rhythms. Each may run twice, and says what it did in a few numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from moodtape.errors import DataStale, MoodtapeError, SourceFailed
+from moodtape.settings import Settings
+from moodtape.storage.steps import StepState
+
+if TYPE_CHECKING:
+    from moodtape.ingest.polite import Timing
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a step runs with.
+
+    slot: the hour or the night that it is for. clock: what time it is.
+    timing: of the network; the machine's own where None.
+    """
+
+    settings: Settings
+    slot: datetime
+    clock: Callable[[], datetime]
+    timing: Timing | None = None
+    tell: Callable[[int, int, str], None] | None = None
+
+
+@dataclass(frozen=True)
+class Did:
+    """What came of a step. error: why it is partial or was skipped."""
+
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    state: StepState = "done"
+    error: MoodtapeError | None = None
+    why: str | None = None
+
+
+Step = Callable[[Moment], Did]
+
+
+def ingest(moment: Moment) -> Did:
+    """Ask every source of the config; one that fails stops no other."""
+    from moodtape.ingest.result import require_all
+    from moodtape.pipeline import ingest as ask
+
+    results = ask(moment.settings, progress=moment.tell, timing=moment.timing)
+    counts = {r.source: {"state": r.state, "new": r.counts.new} for r in results}
+    try:
+        require_all(results)
+    except SourceFailed as exc:
+        return Did(counts, "partial", exc)
+    return Did(counts)
+
+
+def score(moment: Moment) -> Did:
+    """Score every text that has no score."""
+    from moodtape.pipeline import score_texts
+
+    summary = score_texts(moment.settings, now=moment.clock())
+    return Did({"scored": summary.scored, "hours": summary.hours})
+
+
+def hours(moment: Moment) -> Did:
+    """Bring the hourly series in step with texts and rules that changed by another way."""
+    from moodtape.study.project import refresh_hours_if_dirty
+
+    refresh_hours_if_dirty(moment.settings)
+    return Did()
+
+
+def settle(moment: Moment) -> Did:
+    """Settle the forecasts whose horizon has passed."""
+    from moodtape.pipeline import settle as settle_all
+
+    return Did(settle_all(moment.settings, moment.clock()))
+
+
+def retrain(moment: Moment) -> Did:
+    """Train the next model where one is due."""
+    from moodtape.nightly.model import is_training_due
+    from moodtape.nightly.model import retrain as train_next
+
+    now = moment.clock()
+    if not is_training_due(moment.settings, now):
+        return Did(state="skipped", why="not due")
+    return Did(train_next(moment.settings, now, moment.tell))
+
+
+def forecast(moment: Moment) -> Did:
+    """Forecast the newest bar, and those that were missed."""
+    from moodtape.nightly.model import forecast_all
+
+    made = forecast_all(moment.settings, moment.clock())
+    if made is None:
+        return Did(state="skipped", why="There is no model yet. Run: moodtape train")
+    counts = {"forecasts": made.new, "late": made.late}
+    if made.held:
+        return Did(counts, "partial", DataStale(" ".join(made.held)))
+    return Did(counts)
+
+
+TICK: Mapping[str, Step] = {
+    "ingest": ingest,
+    "score": score,
+    "hours": hours,
+    "settle": settle,
+    "forecast": forecast,
+}
+NIGHTLY: Mapping[str, Step] = {
+    "ingest": ingest,
+    "score": score,
+    "hours": hours,
+    "settle": settle,
+    "retrain": retrain,
+    "forecast": forecast,
+}
+LONG = ("retrain",)
+"""Steps that read, close and work: meanwhile the other rhythm may do its own."""

@@ -1,0 +1,58 @@
+"""Whether the rhythms keep going: what was done last, and what is overdue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from moodtape.clock import iso
+from moodtape.config import Config
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def overdue(config: Config, steps: Rows, polls: Rows, now: datetime) -> list[str]:
+    """Return a line for each step and source that should have been done, with what to do.
+
+    Only what has run before can be overdue: a project in which nothing is scheduled has no
+    rhythm to fall out of.
+
+    Args:
+        steps, polls: from `storage.summary.status`.
+    """
+    limits = {
+        "tick": timedelta(hours=config.nightly.stale_after_h),
+        "nightly": timedelta(hours=config.nightly.night_stale_after_h),
+    }
+    found = []
+    for rhythm, limit in limits.items():
+        late = [row for row in steps if row["rhythm"] == rhythm and _is_late(row, limit, now)]
+        if late:
+            since = min((row["last_done"] for row in late if row["last_done"]), default=None)
+            reach = f"the last one was at {iso(since)}" if since else "none ever was"
+            names = ", ".join(row["step"] for row in late)
+            why = next((f" ({row['error']})" for row in late if row["error"]), "")
+            found.append(
+                f"{rhythm}: no whole {names} for more than {_hours(limit)} hours: {reach}{why}."
+                f" Run: moodtape {rhythm}"
+            )
+    if steps:
+        limit = timedelta(hours=config.nightly.source_stale_after_h)
+        found += [
+            f"{poll['collector']} {poll['stream']}: no good answer for more than {_hours(limit)}"
+            f" hours ({poll['detail'] or poll['state']}). Run: moodtape ingest {poll['collector']}"
+            for poll in polls
+            if poll["collector"] in config.ingest.sources
+            and (poll["last_good"] is None or now - poll["last_good"] > limit)
+        ]
+    return found
+
+
+def _is_late(row: Mapping[str, Any], limit: timedelta, now: datetime) -> bool:
+    done = row["last_done"] or row["first_begun"]
+    return bool(now - done > limit)
+
+
+def _hours(limit: timedelta) -> str:
+    return f"{limit / timedelta(hours=1):g}"
