@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from moodtape.nlp.base import LABELS
+from moodtape.nlp.convert import convert
 from moodtape.nlp.model_folder import MODEL_FILE, TOKENIZER_FILE, read_facts
+from moodtape.nlp.onnx_scorer import bundled_folder
 
 
 def stored_weights(path: Path) -> dict[str, Any]:
@@ -34,14 +36,14 @@ def stored_weights(path: Path) -> dict[str, Any]:
     return {name: array for name, array in found.items() if name.startswith(("encoder.", "senti"))}
 
 
-def bundled_model(folder: Path) -> Any:
+def bundled_model() -> Any:
     """Return the bundled model's tone as a module that a pipeline accepts."""
     import torch
 
-    weights = stored_weights(folder / MODEL_FILE)
-    words, width = weights["encoder.embeddings.word_embeddings.weight"].shape
+    weights = stored_weights(bundled_folder() / MODEL_FILE)
+    width = weights["encoder.embeddings.word_embeddings.weight"].shape[1]
     layers = 1 + max(int(n.split(".")[3]) for n in weights if n.startswith("encoder.encoder."))
-    model = classifier(words, width, layers, mean=True)
+    model = classifier(width, layers, mean=True)
     tensors = {
         name.replace("encoder.", "bert.", 1).replace("sentiment.", "classifier."): torch.tensor(w)
         for name, w in weights.items()
@@ -50,25 +52,30 @@ def bundled_model(folder: Path) -> Any:
     lacking = model.load_state_dict(tensors, strict=False)
     if lacking.missing_keys or lacking.unexpected_keys:
         raise SystemExit(f"the model file does not fit the peer: {lacking}")
-    return model.eval()
+    return model
 
 
-def classifier(words: int, width: int, layers: int, mean: bool) -> Any:
-    """Return a BERT with random weights and three classes; the mean of its tokens, or its first."""
+def large_model() -> Any:
+    """Return a model of FinBERT's size, always the same random one."""
+    return classifier(768, 12, mean=False)
+
+
+def classifier(width: int, layers: int, mean: bool) -> Any:
+    """Return a BERT with random weights and three classes, over its tokens' mean or the first."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertModel
     from transformers.modeling_outputs import SequenceClassifierOutput
 
     config = BertConfig(
-        vocab_size=words, hidden_size=width, num_hidden_layers=layers, intermediate_size=4 * width,
-        num_attention_heads=12, id2label=dict(enumerate(LABELS)),
-        label2id={label: i for i, label in enumerate(LABELS)},
+        vocab_size=30_522, hidden_size=width, num_hidden_layers=layers,
+        intermediate_size=4 * width, num_attention_heads=12, id2label=dict(enumerate(LABELS)),
+        label2id={label: place for place, label in enumerate(LABELS)},
     )  # fmt: skip
     torch.manual_seed(0)
     if not mean:
         return BertForSequenceClassification(config).eval()
 
-    class Mean(BertForSequenceClassification):  # type: ignore[misc]
+    class Mean(BertForSequenceClassification):
         def __init__(self, config: Any) -> None:
             super().__init__(config)
             self.bert = BertModel(config, add_pooling_layer=False)
@@ -94,13 +101,15 @@ def fast_tokenizer(folder: Path) -> Any:
     )  # fmt: skip
 
 
-def write_folder(folder: Path, model: Any, tokenizer: Path) -> Path:
-    """Write a model in the form of transformers, as it would be downloaded."""
-    model.save_pretrained(folder)
-    (folder / TOKENIZER_FILE).write_bytes(tokenizer.read_bytes())
+def converted_large(folder: Path) -> Path:
+    """Write the large model as a hub would, convert it as `models add` does; return its folder."""
+    large_model().save_pretrained(folder / "source")
+    tokenizer = (bundled_folder() / TOKENIZER_FILE).read_bytes()
+    (folder / "source" / TOKENIZER_FILE).write_bytes(tokenizer)
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
-    return folder
+    (folder / "source" / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    convert(folder / "source", folder / "large", "large", None)
+    return folder / "large"
 
 
 def pipe(model: Any, tokenizer: Any, threads: int) -> Any:
