@@ -238,6 +238,7 @@ def test_ray_gives_the_scores_of_a_local_run_bit_for_bit(
     import ray
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # else a token is kept in the home folder
     ray.init(
         num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1",
         object_store_memory=80 * 2**20,
