@@ -172,23 +172,40 @@ def score_texts(
     sources: tuple[Source, ...] = TEXT_SOURCES,
     now: datetime | None = None,
 ) -> ScoreSummary:
-    """Score every text that the config's scorer has not scored, and remake the hours they touch."""
-    from moodtape.nlp.registry import load_scorer
+    """Score every text that the config's scorer has not scored, and remake the hours they touch.
+
+    Raises:
+        UsageError, DataMissing: there are texts to score, and the scorer's model, torch or a
+            GPU is missing.
+        WarehouseLocked: another process is writing.
+    """
+    from moodtape.nlp.in_use import scorer_in_use
     from moodtape.nlp.score import score_unscored
     from moodtape.storage.scores import Which
 
     config, began = settings.config, now or utc_now()
-    scorer = load_scorer(config.sentiment.scorer, threads=config.storage.threads)
     warehouse, run_id = warehouse_of(settings), new_run_id(began)
+    scorer = scorer_in_use(warehouse, config.sentiment, config.storage.threads).scorer
     with warehouse.write() as connection:
         begin_run(connection, run_id, "score", {"scorer": scorer.name}, began)
     summary = score_unscored(
-        warehouse, scorer, hour_rules(config), run_id, began, Which(span, sources), progress
+        warehouse, scorer, hour_rules(settings), run_id, began, Which(span, sources), progress
     )
     with warehouse.write() as connection:
         counts = {"scored": summary.scored, "hours": summary.hours}
         finish_run(connection, run_id, "done", counts, now or utc_now())
     return summary
+
+
+def scores_left_unread(settings: Settings, scorer: str) -> list[str]:
+    """Return a warning if studies under these settings read other scores than those of `scorer`."""
+    from moodtape.nlp.in_use import scorer_in_use
+    from moodtape.nlp.registry import scorer_id
+
+    in_use = scorer_in_use(warehouse_of(settings), settings.config.sentiment)
+    if scorer_id(in_use.scorer) == scorer or not in_use.note:
+        return []
+    return [f"Studies do not read these scores: {in_use.note}."]
 
 
 def train(

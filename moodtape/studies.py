@@ -55,7 +55,7 @@ def _audit(
 
         fit_predict = NetworkForecaster(ground.config, prepare(ground.config.training.device))
     return audit(
-        warehouse_of(settings), ground.config, _fixed(ground), hour_rules(ground.config),
+        warehouse_of(settings), ground.config, _fixed(ground), hour_rules(settings),
         settings.staging, cuts, fit_predict, progress,
     )  # fmt: skip
 

@@ -40,19 +40,24 @@ def score(
     ] = None,
     since: Since = None,
     until: Until = None,
+    device: DeviceName = None,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Score every text that has no score yet, and bring the hourly series up to date."""
-    from moodtape.pipeline import score_texts, span_of
+    from moodtape.pipeline import score_texts, scores_left_unread, span_of
     from moodtape.records import TEXT_SOURCES
 
     chosen = tuple(s for s in TEXT_SOURCES if source is None or s in source)
     if unknown := set(source or ()) - set(TEXT_SOURCES):
         raise UsageError(f"--source {min(unknown)} is none of {', '.join(TEXT_SOURCES)}.")
-    settings = settings_of(project, config, {"sentiment.scorer": scorer})
+    settings = settings_of(
+        project, config, {"sentiment.scorer": scorer, "sentiment.device": device}
+    )
+    if device == "gpu":
+        _require_gpu_for(settings.config.sentiment.scorer)
     with steps(quiet or as_json) as told:
         summary = score_texts(
             settings,
@@ -60,11 +65,26 @@ def score(
             lambda done, total: told.amount(done, total, "texts"),
             chosen,
         )
+    warnings = []
+    if device is not None:
+        flagless = settings_of(project, config, {"sentiment.scorer": scorer})
+        warnings = scores_left_unread(flagless, summary.scorer)
     if as_json:
-        print_json({"schema_version": 1, "command": "score", "warnings": [], **vars(summary)})
+        print_json({"schema_version": 1, "command": "score", "warnings": warnings, **vars(summary)})
         return
     rate = f", {summary.scored / summary.seconds:,.0f} a second" if summary.scored else ""
     say(f"{summary.scored:,} texts scored by {summary.scorer}{rate}; {summary.hours:,} hours made.")
+    for text in warnings:
+        note(text)
+
+
+def _require_gpu_for(scorer: str) -> None:
+    """Refuse at once what `--device gpu` cannot do, even where there is nothing to score."""
+    from moodtape.nlp.registry import load_scorer
+    from moodtape.nlp.torch_scorer import require_gpu
+
+    load_scorer(scorer, device="gpu")
+    require_gpu()
 
 
 def train(

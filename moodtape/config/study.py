@@ -25,6 +25,10 @@ class SentimentSection(Section):
         "bundled",
         description="`bundled`, `lexicon`, a plug-in's name, or that of an added model",
     )
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto",
+        description="whose scores count; `auto` is what scored first here, and `cpu` if none did",
+    )
     hub_url: str = Field(
         "https://huggingface.co", description="where `models add` fetches models of a hub"
     )

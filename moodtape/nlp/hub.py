@@ -44,7 +44,12 @@ def models_folder() -> Path:
 
 
 def find_model(name: str, threads: int = 2) -> ToneScorer:
-    """Return the scorer of an added model.
+    """Return the scorer of an added model; errors as `folder_of_model`."""
+    return scorer_in(folder_of_model(name), threads)
+
+
+def folder_of_model(name: str) -> Path:
+    """Return the folder of an added model.
 
     Raises:
         UsageError: the name says no revision.
@@ -61,7 +66,7 @@ def find_model(name: str, threads: int = 2) -> ToneScorer:
             f"The model {name} is not here ({folder}). With a network, run:"
             f" moodtape models add {name}"
         )
-    return scorer_in(folder, threads)
+    return folder
 
 
 def added_models() -> list[ModelFacts]:

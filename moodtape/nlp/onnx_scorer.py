@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,6 +86,9 @@ class ToneScorer:
         threads: batches run at once, one on each core; the scores do not depend on it.
     """
 
+    chunk_texts = CHUNK_TEXTS
+    """Texts sorted by length together."""
+
     def __init__(self, folder: Path | None = None, threads: int = 2) -> None:
         self.folder = bundled_folder() if folder is None else Path(folder)
         self.threads = threads
@@ -127,10 +130,10 @@ class ToneScorer:
     def score_iter(self, texts: Sequence[str]) -> Iterator[Scored]:
         """Yield answers batch by batch, short texts first in each chunk, for streaming callers."""
         self._load()
-        for start in range(0, len(texts), CHUNK_TEXTS):
-            ids = encode(self._tokenizer, texts[start : start + CHUNK_TEXTS])
+        for start in range(0, len(texts), self.chunk_texts):
+            ids = encode(self._tokenizer, texts[start : start + self.chunk_texts])
             score = partial(self._score_batch, ids, start)
-            yield from _at_once(score, list(_batches(ids)), self.threads)
+            yield from _at_once(score, list(_batches(ids, self.batch_rows)), self.threads)
 
     def _score_batch(self, ids: list[list[int]], start: int, batch: Batch) -> Scored:
         """Return the answers to the texts of one batch of a chunk that begins at `start`."""
@@ -141,15 +144,29 @@ class ToneScorer:
         """Return both heads' probabilities of one batch, run in the bucket's fixed shape."""
         import numpy as np
 
-        input_ids = np.full((BATCH_ROWS, tokens), self.facts.padding, dtype=np.int64)
-        mask = np.zeros((BATCH_ROWS, tokens), dtype=np.int64)
-        for row, text_ids in enumerate([*ids, *[self._filler] * (BATCH_ROWS - len(ids))]):
+        shape = (self.batch_rows(tokens), tokens)
+        input_ids = np.full(shape, self.facts.padding, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        for row, text_ids in enumerate([*ids, *[self._filler] * (shape[0] - len(ids))]):
             input_ids[row, : len(text_ids)] = text_ids
             mask[row, : len(text_ids)] = 1
         heads = ["sentiment", "kind"] if self.facts.kinds else ["sentiment"]
-        answers = self._session.run(heads, {"input_ids": input_ids, "attention_mask": mask})
+        answers = self._logits(heads, {"input_ids": input_ids, "attention_mask": mask})
         shares = [_shares(answer)[: len(ids)] for answer in answers]
         return shares[0], shares[1] if self.facts.kinds else np.empty((len(ids), 0), np.float32)
+
+    def batch_rows(self, tokens: int) -> int:
+        """Return the rows of every batch of a bucket, whatever the company."""
+        return BATCH_ROWS
+
+    def _logits(self, heads: Sequence[str], inputs: Mapping[str, NDArray[np.int64]]) -> list[Any]:
+        """Return the logits of each head as arrays, float32."""
+        answers: list[Any] = self._session.run(list(heads), dict(inputs))
+        return answers
+
+    def _make_session(self, model: bytes) -> Any:
+        """Return what computes the model."""
+        return make_session(model)
 
     def _load(self) -> None:
         """Make tokenizer and session once."""
@@ -160,7 +177,7 @@ class ToneScorer:
         tokenizer = read_checked(self.folder / TOKENIZER_FILE, facts.tokenizer_sha256)
         self._tokenizer = load_tokenizer(tokenizer.decode("utf-8"), facts.max_tokens)
         self._filler = encode(self._tokenizer, [""])[0]
-        self._session = make_session(model)
+        self._session = self._make_session(model)
 
 
 class OnnxScorer(ToneScorer):
@@ -185,15 +202,15 @@ def scorer_in(folder: Path, threads: int = 2) -> ToneScorer:
     return (OnnxScorer if read_facts(folder).kinds else ToneScorer)(folder, threads)
 
 
-def _batches(ids: list[list[int]]) -> Iterator[Batch]:
+def _batches(ids: list[list[int]], size_of: Callable[[int], int]) -> Iterator[Batch]:
     """Yield token count and places of the texts of each batch, short texts first."""
     import numpy as np
 
     bucket = np.searchsorted(BUCKETS, [len(row) for row in ids])
     for place, tokens in enumerate(BUCKETS):
-        inside = np.flatnonzero(bucket == place)
-        for first in range(0, len(inside), BATCH_ROWS):
-            yield tokens, inside[first : first + BATCH_ROWS]
+        inside, size = np.flatnonzero(bucket == place), size_of(tokens)
+        for first in range(0, len(inside), size):
+            yield tokens, inside[first : first + size]
 
 
 def _at_once(

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PAGE_TEXTS = 2_000
-"""Texts held in memory, and lost at most, when the process is killed; fewer would pad more."""
+"""Texts held in memory, and lost at most, when the process is killed; fewer would pad more.
+A scorer that is fast in large batches alone asks for larger pages by an attribute, `page_texts`."""
 
 Progress = Callable[[int, int], None]
 
@@ -66,12 +67,12 @@ def score_unscored(
     name = scorer_id(scorer)
     with warehouse.read() as connection:
         total = unscored_count(connection, name, which)
-    done = 0
+    done, size = 0, int(getattr(scorer, "page_texts", PAGE_TEXTS))
     if progress is not None and total:
         progress(done, total)
     while done < total:
         with warehouse.read() as connection:
-            page = unscored_page(connection, name, which, PAGE_TEXTS)
+            page = unscored_page(connection, name, which, size)
         if not page:
             break
         columns = score_page(scorer, [text for _, text in page])

@@ -165,9 +165,13 @@ def poll_hours(connection: Connection, sources: Sequence[str], as_of: datetime) 
     return connection.execute(query("poll_hours"), {"sources": list(sources), "as_of": as_of}).df()
 
 
-def require_scored(connection: Connection, scorer: str, sources: Sequence[str], span: Span) -> None:
+def require_scored(
+    connection: Connection, scorer: str, sources: Sequence[str], span: Span, advice: str = ""
+) -> None:
     """Make sure that every text a study may read has been scored.
 
+    Args:
+        advice: where else scores may be, for the reader of the error.
     Raises:
         DataMissing: some have not, with how many and the command that scores them.
     """
@@ -185,5 +189,5 @@ def require_scored(connection: Connection, scorer: str, sources: Sequence[str], 
     if count:
         raise DataMissing(
             f"{count:,} texts known between {iso(first)} and {iso(last)} are not scored by"
-            f" {scorer.partition('@')[0]}. Run: moodtape score"
+            f" {scorer.partition('@')[0]}. Run: moodtape score{advice and f'. Or: {advice}'}"
         )

@@ -86,6 +86,15 @@ def register_scorer(
     )
 
 
+def in_order_of_first_score(connection: Connection, scorers: Sequence[str]) -> list[str]:
+    """Return those of some scorers that have scored here, the one that did so first first."""
+    rows = connection.execute(
+        "SELECT scorer FROM scorer WHERE list_contains(?, scorer) ORDER BY recorded_at, scorer",
+        [list(scorers)],
+    ).fetchall()
+    return [scorer for (scorer,) in rows]
+
+
 def store_scores(
     connection: Connection,
     scorer: str,

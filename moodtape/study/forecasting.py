@@ -16,7 +16,8 @@ from moodtape.config import Config
 from moodtape.errors import DataStale, UsageError
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.served import Served, forecast_rows
-from moodtape.nlp.registry import load_scorer, scorer_id
+from moodtape.nlp.in_use import InUse, scorer_in_use
+from moodtape.nlp.registry import scorer_id
 from moodtape.records import Span
 from moodtape.storage import read, summary
 from moodtape.storage.db import Warehouse
@@ -120,15 +121,18 @@ class _Desk:
                 f"The model reads {served.interval} bars, market.interval is"
                 f" {config.market.interval}. Run: moodtape train"
             )
-        scorer = _same_scorer(config, served)
+        in_use = None if served.scorer is None else _same_scorer(warehouse, config, served.scorer)
         span = Span(min(as_of, since) - (STALE_BARS + 1) * interval - _weekend(config), as_of)
         with warehouse.read() as connection:
             series = _require_fresh(connection, config, served, as_of)
-            if scorer is not None:
+            if in_use is not None:
                 read.require_scored(
-                    connection, scorer, config.sentiment.sources, with_look_back(config, span)
-                )
-        request = Request(served.symbols, as_of, scorer, span, served.streams, served.metrics)
+                    connection, scorer_id(in_use.scorer), config.sentiment.sources,
+                    with_look_back(config, span), in_use.advice,
+                )  # fmt: skip
+        request = Request(
+            served.symbols, as_of, served.scorer, span, served.streams, served.metrics
+        )
         dataset = load_dataset(warehouse, config, request)
         return cls(served, dataset, folder, config, as_of, series)
 
@@ -200,17 +204,16 @@ def _require_fresh(
     return found
 
 
-def _same_scorer(config: Config, served: Served) -> str | None:
+def _same_scorer(warehouse: Warehouse, config: Config, trained_on: str) -> InUse:
     """Return the scorer the model was trained with; another one's scores would mislead it."""
-    if served.scorer is None:
-        return None
-    present = scorer_id(load_scorer(config.sentiment.scorer))
-    if present != served.scorer:
+    in_use = scorer_in_use(warehouse, config.sentiment)
+    present = scorer_id(in_use.scorer)
+    if present != trained_on:
         raise UsageError(
-            f"The model was trained on scores of {served.scorer}, sentiment.scorer is now"
+            f"The model was trained on scores of {trained_on}, sentiment.scorer is now"
             f" {present}. Run: moodtape train"
         )
-    return present
+    return in_use
 
 
 def _weekend(config: Config) -> timedelta:

@@ -25,7 +25,8 @@ from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
 from moodtape.forecaster.reach import reach_of
 from moodtape.forecaster.splits import Fold, make_folds
-from moodtape.nlp.registry import load_scorer, scorer_id
+from moodtape.nlp.in_use import scorer_in_use
+from moodtape.nlp.registry import scorer_id
 from moodtape.records import Span
 from moodtape.settings import bundled_config
 from moodtape.storage import read, summary
@@ -79,17 +80,19 @@ def settle_request(
     Raises:
         DataMissing: no bars, no rows of the group under test, or texts without a score.
     """
-    scorer = load_scorer(config.sentiment.scorer)
-    name = scorer_id(scorer)
+    in_use = scorer_in_use(warehouse, config.sentiment)
+    name = scorer_id(in_use.scorer)
     as_of = question.as_of or utc_now()
     with warehouse.read() as connection:
         span, notes = _settle_span(connection, config, question)
         if SENTIMENT in config.features.groups:
             read.require_scored(
-                connection, name, config.sentiment.sources, with_look_back(config, span)
-            )
+                connection, name, config.sentiment.sources, with_look_back(config, span),
+                in_use.advice,
+            )  # fmt: skip
+            notes += (in_use.note,) if in_use.note else ()
     request = Request(config.market.symbols, as_of, name, span)
-    return request, scorer.trained_until, notes
+    return request, in_use.scorer.trained_until, notes
 
 
 def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Ground:
@@ -100,7 +103,9 @@ def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Grou
         UsageError: the subject has no columns in this config.
     """
     named = config.ablation.model_copy(update={"subject": question.subject})
-    config = config.model_copy(update={"ablation": named})
+    device = scorer_in_use(warehouse, config.sentiment).device  # `auto` is what it came to
+    sentiment = config.sentiment.model_copy(update={"device": device})
+    config = config.model_copy(update={"ablation": named, "sentiment": sentiment})
     request, trained_until, notes = settle_request(warehouse, config, question)
     dataset = load_dataset(warehouse, config, request)
     _require_subject(dataset, config, question.subject)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from moodtape.config import Config
 from moodtape.settings import Settings
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules, is_stale, refresh_hours
@@ -20,21 +19,22 @@ def warehouse_of(settings: Settings) -> Warehouse:
     return Warehouse(settings.warehouse, storage.threads, storage.memory_limit, storage.lock_wait_s)
 
 
-def hour_rules(config: Config) -> HourRules:
+def hour_rules(settings: Settings) -> HourRules:
     """Return what makes a text count in its hour; the bundled model says of what kind it is."""
-    from moodtape.nlp.registry import load_scorer, scorer_id
+    from moodtape.nlp.in_use import classifier_in_use
 
+    config = settings.config
     return HourRules(
         max_age=timedelta(hours=config.clock.max_age_h),
         repost_window=timedelta(hours=config.sentiment.repost_window_h),
         repost_similarity=config.sentiment.repost_similarity,
-        classifier=scorer_id(load_scorer("bundled")),
+        classifier=classifier_in_use(warehouse_of(settings), config.sentiment),
     )
 
 
 def refresh_hours_if_dirty(settings: Settings) -> None:
     """Remake hours that an import touched after the last scoring."""
-    warehouse, rules = warehouse_of(settings), hour_rules(settings.config)
+    warehouse, rules = warehouse_of(settings), hour_rules(settings)
     with warehouse.read() as connection:
         stale = is_stale(connection, rules)
     if stale:

@@ -21,6 +21,7 @@ from moodtape.nlp.check import check_scorer
 from moodtape.nlp.convert import label_order
 from moodtape.nlp.hub import add_model, added_models, find_model, models_folder
 from moodtape.nlp.registry import load_scorer, scorer_id
+from moodtape.nlp.torch_scorer import TorchToneScorer
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "onnxscript", "safetensors"))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -153,6 +154,11 @@ def test_a_folder_becomes_a_scorer(tmp_path: Path, weights: str) -> None:
     np.testing.assert_allclose(scores[0], exact(model, [2, 4, 5, 3]), atol=0.02)
     np.testing.assert_allclose(scores[1], exact(model, [2, 8, 4, 7, 9, 3]), atol=0.02)
     assert np.ptp(scores) > 0.2, "the answers say nothing about the order of the classes"
+    on_torch = TorchToneScorer(find_model(name).folder, device="cpu")
+    np.testing.assert_allclose(on_torch.score(["bitcoin soars"]), scores[:1], atol=1e-4)
+    on_gpu = load_scorer(name, device="gpu")
+    assert not isinstance(on_gpu, KindClassifier)
+    assert scorer_id(on_gpu).endswith("-torch-gpu-bf16")
     check_scorer(lambda: load_scorer(name))
     assert add_model(str(tmp_path / "mine")) == name, "added twice, it is the same"
     assert [facts.name for facts in added_models()] == [name]
