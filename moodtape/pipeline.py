@@ -7,6 +7,7 @@ what there is to print.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -240,8 +241,9 @@ def evaluate(
     settings: Settings, question: Question, command: str, progress: Steps | None = None
 ) -> dict[str, Any]:
     """Forecast every test fold with the network, the linear forecaster and all baselines."""
+    from moodtape.forecaster.arms import PLACEBOS, PLANTED
     from moodtape.forecaster.runs import make_run_folder, plain, write_json, write_table
-    from moodtape.study.ablate import run_ablation
+    from moodtape.study.ablate import fit_studies
     from moodtape.study.evaluation import metric_rows
     from moodtape.study.results import outcome_provenance
     from moodtape.study.series import predictions_table
@@ -250,7 +252,8 @@ def evaluate(
     now = utc_now()
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
-    outcome = run_ablation(ground, True, tell)
+    models = tuple(a for a in ground.arms if a.treatment not in (*PLACEBOS, PLANTED))
+    outcome = fit_studies(replace(ground, arms=models), tell)
     rows: list[dict[str, Any]] = []
     for study in outcome.studies:
         for row in metric_rows(

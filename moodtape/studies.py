@@ -17,6 +17,7 @@ from moodtape.study.project import ground_of, hour_rules, warehouse_of
 if TYPE_CHECKING:
     from moodtape.audit import AuditResult
     from moodtape.forecaster.dataset import Request
+    from moodtape.storage.ledger import Earlier
     from moodtape.study.ground import Ground, Question
 
 Steps = Callable[[int, int, str], None]
@@ -79,6 +80,7 @@ def ablate(
     from moodtape.forecaster.report.page import render_page, write_csvs
     from moodtape.forecaster.runs import make_run_folder, write_json, write_table, write_text
     from moodtape.study.ablate import run_ablation, write_plan
+    from moodtape.study.before import before_of
     from moodtape.study.results import ablation_results
     from moodtape.study.series import predictions_table, report_series
 
@@ -88,14 +90,14 @@ def ablate(
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
     trials = _trials(ground)
-    looks = _looks(settings, trials)
+    before = before_of(ground.config, _earlier(settings, trials))
     folder = make_run_folder(settings.runs, run_id)
-    write_plan(folder, ground, looks)
+    write_plan(folder, ground, before)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
-    outcome = run_ablation(ground, audited.clean, tell)
+    outcome = run_ablation(ground, audited.clean, tell, before)
     tell(0, 0, "writing the page")
     results = ablation_results(
-        warehouse_of(settings), ground, outcome, audited.as_dict(), looks, run_id, command, now
+        warehouse_of(settings), ground, outcome, audited.as_dict(), before, run_id, command, now
     )
     page = Path(settings.config.project.runs, run_id, "report.html")
     results["report"] = str(page)
@@ -146,13 +148,14 @@ def _trials(ground: Ground) -> list[dict[str, Any]]:
     ]
 
 
-def _looks(settings: Settings, trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return how often each question was looked at before over mostly the same time."""
+def _earlier(settings: Settings, trials: Sequence[Mapping[str, Any]]) -> dict[str, Earlier]:
+    """Return by question what was looked at before over mostly the same time."""
     from moodtape.storage.ledger import earlier_looks
+    from moodtape.study.before import question_key
 
     with warehouse_of(settings).read() as connection:
         return {
-            f"{t['symbol']} {t['target']} {t['horizon_bars']}": earlier_looks(connection, t)
+            question_key(t["symbol"], t["target"], t["horizon_bars"]): earlier_looks(connection, t)
             for t in trials
         }
 

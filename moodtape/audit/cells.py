@@ -11,10 +11,11 @@ import numpy as np
 
 from moodtape.forecaster import splits
 from moodtape.forecaster.ablation import scaled_features
-from moodtape.forecaster.arms import Arm, build_inputs
+from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import calibrated
 from moodtape.forecaster.forecasters import FitPredict
+from moodtape.forecaster.inputs import build_inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,6 +112,7 @@ def dataset_blocks(dataset: Dataset) -> Iterator[Block]:
         "trailing_variance": dataset.trailing_variance,
         "regime change": _steps(dataset.regime) & ~_steps(dataset.symbol),
     }
+    carried |= {f"history {i + 1}": column for i, column in enumerate(dataset.history.T)}
     yield Block(Stage.CARRIED, tuple(carried), _columns(list(carried.values())), row, at, at)
     for key, target in dataset.targets.items():
         y = _columns([target.y])

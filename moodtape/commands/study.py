@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -82,9 +82,10 @@ def print_answers(results: Mapping[str, Any]) -> None:
             **answer,
             "word": answer["verdict"],
             "gain": _percent(answer["effect"]),
-            "low": _percent(answer["interval"][0]),
-            "high": _percent(answer["interval"][1]),
-            "over_shift": _percent(answer["effect_shift"]),
+            "over_null": _interval(answer["interval"]),
+            "over_shift": _interval(answer["interval_shift"]),
+            "over_echo": _interval(answer["interval_echo"]),
+            "smallest": _smallest(answer),
         }
         for answer in results["results"]
     ]
@@ -96,13 +97,15 @@ def print_answers(results: Mapping[str, Any]) -> None:
             "horizon_bars": "bars",
             "forecaster": "forecaster",
             "word": "verdict",
-            "gain": "gain over null",
-            "low": "95 % low",
-            "high": "95 % high",
+            "gain": "gain",
+            "over_null": "over null",
             "over_shift": "over shift",
+            "over_echo": "over echo",
+            "smallest": "would have found",
             "n": "n",
         },
     )
+    say("95 % intervals of the gain over null, in % of its loss, and over each placebo.")
     say("")
     for caveat in results["caveats"]:
         note(f"Note: {caveat}")
@@ -114,6 +117,22 @@ def print_answers(results: Mapping[str, Any]) -> None:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None or share != share else f"{share:+.2%}"
+
+
+def _interval(ends: Sequence[float]) -> str:
+    if any(end != end for end in ends):
+        return "-"
+    return f"{100 * ends[0]:+.2f} to {100 * ends[1]:+.2f}"
+
+
+def _smallest(answer: Mapping[str, Any]) -> str:
+    """Return from what size on a gain would have been found; a dash where nobody looked."""
+    looked = answer["detectable"]
+    if looked is None:
+        return "-"
+    if looked["above"] is not None:
+        return f"above {looked['above']:.2%}"
+    return f"{answer['minimum_detectable_effect']:.2%}"
 
 
 def evaluate(

@@ -165,6 +165,12 @@ class VerdictSection(Section):
         MARGIN, description="gain that matters, as a share of `null`'s loss"
     )
     draws: int = Field(2_000, ge=200, description="bootstrap resamples")
+    planted_draws: int = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="effects planted of each size to measure the smallest detectable; 0 = none",
+    )
     level: Fraction = Field(0.025, description="one-sided level of the family")
     min_test_blocks: int = Field(30, ge=2, description="with fewer, nobody can tell")
 
@@ -181,7 +187,7 @@ class AblationSection(Section):
         "sentiment", description="the group of features under test"
     )
     arms: tuple[str, ...] = Field(
-        ("price", "price+onchain", "price+sentiment", "full", "null", "shift"),
+        ("full", "null", "shift", "echo", "planted"),
         description="names from `[[arm]]` tables; those without columns are left out",
     )
     also: tuple[ForecasterName, ...] = Field(
@@ -199,7 +205,7 @@ class ArmSection(Section):
 
     name: str = Field(description="what `ablation.arms` calls it")
     groups: tuple[str, ...] = Field(description='groups whose columns it gets; `["all"]` for all')
-    treatment: Literal["as_is", "constant", "shift", "none"] = Field(
+    treatment: Literal["as_is", "constant", "shift", "echo", "planted", "none"] = Field(
         "as_is", description="what is done to the columns of the group under test"
     )
     subject: Literal["sentiment", "onchain"] | None = Field(

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.arms import Arm, Displacement, build_inputs, real_arm, shift_room
+from moodtape.forecaster.arms import PLANTED, Arm, real_arm
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import Calibrated, calibrated
 from moodtape.forecaster.fitted import fitted_baselines
 from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
+from moodtape.forecaster.inputs import Draw, build_inputs
 from moodtape.forecaster.scaling import Scaler
+from moodtape.forecaster.shift import shift_room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,6 +96,7 @@ def run_study(
         rules: what `run_rules` found on these folds; the rules of thumb alone by default.
     """
     room, strict = shift_room(dataset, config)
+    gains = margins(dataset, config)
     kind = FORECASTERS[forecaster]
     fit_predict = fit_predict or kind.open(config)
     collected: dict[str, dict[str, list[list[Floats]]]] = {a.name: {} for a in arms}
@@ -109,7 +112,10 @@ def run_study(
             for seed in range(count):
                 if progress is not None:
                     progress(f"{forecaster}: fold {fold.number + 1}, {arm.name}, seed {seed + 1}")
-                inputs = build_inputs(dataset, scaled, arm, Displacement(seed, room))
+                # An effect is planted once, as the real texts are there once.
+                number = 0 if arm.treatment == PLANTED else seed
+                draw = Draw(number, config.seed, room, fold, gains)
+                inputs = build_inputs(dataset, scaled, arm, draw)
                 forecasts = fit_predict(dataset, inputs, fold, rows, seed=seed)
                 cells.append(forecasts)
                 for key, values in forecasts.items():
@@ -176,6 +182,12 @@ def _joined(by_fold: Mapping[str, Sequence[Mapping[str, Floats]]]) -> dict[str, 
         name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         for name, parts in by_fold.items()
     }
+
+
+def margins(dataset: Dataset, config: Config) -> dict[str, float]:
+    """Return the gain that matters by target key, as a share of null's loss."""
+    of = config.verdict.margin
+    return {key: of[target.name] for key, target in dataset.targets.items()}  # type: ignore[index]
 
 
 def scaled_features(dataset: Dataset, fold: Fold) -> Floats:

@@ -1,15 +1,15 @@
-"""What a study says: losses compared pair by pair, tested, and put into words.
+"""What a study says: evidence put into words, corrected over the family.
 
-1. losses      the deciding loss of every forecast, baselines too
-2. pairs       control less real, seed by seed
-3. tests       stats.py: bootstrapped in time, the same resamples for both controls
-4. words       verdict.py, corrected over the family
+1. cases       evidence.py: one a symbol, target and horizon, of each forecaster
+2. family      Holm over the cases and over what was tried before on these data
+3. control     whether a planted effect was seen, and the smallest that would have been
+4. words       verdict.py
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,42 +17,40 @@ import numpy as np
 from moodtape.config import Config
 from moodtape.errors import InsufficientData
 from moodtape.forecaster.ablation import Study
-from moodtape.forecaster.arms import NULL, SHIFT, usual_bars
-from moodtape.forecaster.forecasters import FORECASTERS
-from moodtape.forecaster.metrics import deciding_loss
-from moodtape.forecaster.seeds import generator
-from moodtape.forecaster.stats import (
-    FEWEST,
-    DieboldMariano,
-    PairedResult,
-    Resamples,
-    block_length,
-    diebold_mariano,
-    paired_test,
+from moodtape.forecaster.arms import NULL, PLANTED
+from moodtape.forecaster.detectable import Detectable
+from moodtape.forecaster.evidence import (
+    Case,
+    best_days,
+    case_of,
+    effects_of,
+    evidence_of,
+    interval_of,
+    mean_loss,
+    paired,
 )
-from moodtape.forecaster.verdict import Evidence, Verdict, decide, holm
+from moodtape.forecaster.stats import DieboldMariano, diebold_mariano
+from moodtape.forecaster.verdict import HELPS, Evidence, Verdict, Young, decide, holm
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from moodtape.forecaster.dataset import Dataset
-
-    Floats = NDArray[np.float64]
-    Rows = NDArray[np.int64]
-
-BEST_DAYS = 5
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a study says about one symbol, target and horizon.
 
-    effect, interval: gain over `null` as a share of its loss, and its 95 % interval;
-        effect_shift, interval_shift: gain over `shift`, as a share of the same loss.
+    effects, intervals: gain over each control as a share of null's loss, and its 95 %
+        interval.
+    p: by control, one-sided, that the gain is zero or less; None where there is no test.
     losses: mean deciding loss by arm and baseline.
     n: forecasts with a known answer.
     fold_effects, fold_counts: the effect in each fold of the study, and its forecasts.
     seed_effects: the effect of each seed.
+    best_days_share: of the whole gain, what the five best days bring.
+    planted: what this forecaster made of a planted effect; None where none was planted.
+    detectable: what the linear forecaster would have found; None where nobody looked.
+    family: how many hypotheses the correction is over.
     """
 
     symbol: str
@@ -61,212 +59,219 @@ class Answer:
     forecaster: str
     verdict: Verdict
     evidence: Evidence
-    effect: float
-    interval: tuple[float, float]
-    effect_shift: float
-    interval_shift: tuple[float, float]
+    effects: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    p: Mapping[str, float | None]
     losses: Mapping[str, float]
     dm: DieboldMariano | None
     n: int
     fold_effects: tuple[float, ...]
     fold_counts: tuple[int, ...]
     seed_effects: tuple[float, ...]
+    best_days_share: float | None
+    planted: Planted | None
+    detectable: Detectable | None
+    family: int
+
+    @property
+    def effect(self) -> float:
+        """Return the gain over `null`."""
+        return self.effects[NULL]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the interval of the gain over `null`."""
+        return self.intervals[NULL]
 
 
 @dataclass(frozen=True)
-class Losses:
-    """Deciding losses of one symbol and target on the rows that all arms share.
+class Planted:
+    """What a forecaster made of an effect of the margin's size.
 
-    by_arm: shape (S, n), one row a seed or placebo draw; by_baseline: shape (n,).
-    fold, rows: of each loss, shape (n,), in order of time.
+    found: it was called `helps`, under the run's own correction.
+    effect, interval: the gain over `null` that it brought.
     """
 
-    by_arm: dict[str, Floats]
-    by_baseline: dict[str, Floats]
-    fold: NDArray[np.int64]
-    rows: Rows
+    found: bool
+    effect: float
+    interval: tuple[float, float]
 
 
-def target_losses(study: Study, dataset: Dataset, symbol: int, key: str) -> Losses:
-    """Return losses (S, n) of every arm and (n,) of every baseline, answers being known."""
-    target = dataset.targets[key]
-    keep = (dataset.symbol[study.rows] == symbol) & ~np.isnan(target.y[study.rows])
-    rows = study.rows[keep]
-    y, scale = target.y[rows], dataset.trailing_variance[rows]
+@dataclass(frozen=True)
+class Draft:
+    """A case with its evidence, before the family is known."""
 
-    def loss(forecast: Floats) -> Floats:
-        return deciding_loss(target.name, y, forecast, scale, target.horizon_bars)
+    case: Case
+    evidence: Evidence
+    planted: Evidence | None
 
-    return Losses(
-        by_arm={
-            name: np.stack([loss(f) for f in forecasts.by_key[key][:, keep]])
-            for name, forecasts in study.arms.items()
-        },
-        by_baseline={
-            name: loss(by_key[key][keep])
-            for name, by_key in study.baselines.items()
-            if key in by_key
-        },
-        fold=study.fold[keep],
-        rows=rows,
-    )
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a study's evidence becomes words.
+
+    level: one-sided, of the family; lower where the same question is asked again.
+    earlier: hypotheses of earlier trials over mostly the same time; each joins the family.
+    detectable: by symbol and target, the smallest effects that would have been found.
+    young_from: from this decision on every text is younger than the scorer; None where no
+        text is at stake.
+    """
+
+    level: float
+    earlier: int = 0
+    detectable: Mapping[tuple[int, str], Detectable] = field(default_factory=dict)
+    young_from: np.datetime64 | None = None
 
 
 def answer_all(
     studies: Sequence[Study], dataset: Dataset, config: Config, audit_clean: bool
 ) -> list[Answer]:
-    """Return an answer for every forecaster, symbol, target and horizon.
+    """Return an answer for every forecaster, symbol, target and horizon, at a first look."""
+    return [
+        answer
+        for study in studies
+        for answer in answers_of(
+            drafts_of(study, dataset, config, audit_clean),
+            dataset,
+            config,
+            Terms(config.verdict.level),
+        )
+    ]
 
-    The family of the correction is one forecaster's hypotheses: symbols x targets x horizons.
+
+def drafts_of(study: Study, dataset: Dataset, config: Config, audit_clean: bool) -> list[Draft]:
+    """Return the evidence on every question of a study."""
+    drafts = []
+    for symbol in range(len(dataset.symbols)):
+        for key in dataset.targets:
+            case = case_of(study, dataset, config, symbol, key)
+            by_arm = case.losses.by_arm
+            evidence = [
+                evidence_of(case, by_arm[name], dataset, config, audit_clean)
+                if name in by_arm else None
+                for name in (study.real, PLANTED)
+            ]  # fmt: skip
+            assert evidence[0] is not None
+            drafts.append(Draft(case, evidence[0], evidence[1]))
+    return drafts
+
+
+def answers_of(
+    drafts: Sequence[Draft], dataset: Dataset, config: Config, terms: Terms
+) -> list[Answer]:
+    """Return the words of one forecaster.
+
+    The family is its hypotheses, symbols x targets x horizons, and those tried before.
     """
+    before = [1.0] * terms.earlier
+    p_helps = [draft.evidence.p_helps for draft in drafts]
+    helps = holm([*p_helps, *before])
+    hurts = holm([*(draft.evidence.p_hurts for draft in drafts), *before])
     answers = []
-    for study in studies:
-        drafts = [
-            _evidence(study, dataset, config, symbol, key, audit_clean)
-            for symbol in range(len(dataset.symbols))
-            for key in dataset.targets
-        ]
-        p_helps = holm([draft[2].p_helps for draft in drafts])
-        p_hurts = holm([draft[2].p_hurts for draft in drafts])
-        for (symbol, key, evidence, losses), helps, hurts in zip(
-            drafts, p_helps, p_hurts, strict=True
-        ):
-            verdict = decide(evidence, helps, hurts, config.verdict.level)
-            answers.append(_answer(study, dataset, symbol, key, evidence, losses, verdict))
+    for number, draft in enumerate(drafts):
+        others = p_helps[:number] + p_helps[number + 1 :] + before
+        found = None if draft.planted is None else would_help(draft.planted, others, terms.level)
+        case = draft.case
+        detectable = terms.detectable.get((case.symbol, case.key))
+        evidence = replace(
+            draft.evidence,
+            positive_control=_seen(found, detectable),
+            young=_young(draft, dataset, config, terms.young_from, detectable),
+        )
+        verdict = decide(evidence, helps[number], hurts[number], terms.level)
+        planted = None if found is None else _planted(draft, found)
+        answers.append(_answer(case, evidence, verdict, dataset, planted, detectable, len(helps)))
     return answers
 
 
-def _evidence(
-    study: Study, dataset: Dataset, config: Config, symbol: int, key: str, audit_clean: bool
-) -> tuple[int, str, Evidence, Losses]:
-    target = dataset.targets[key]
-    losses = target_losses(study, dataset, symbol, key)
-    real = losses.by_arm[study.real]
-    pairs = {control: paired(losses.by_arm[control], real) for control in (NULL, SHIFT)}
-    rng = generator(config.seed, "bootstrap", dataset.symbols[symbol], key)
-    results, obstacles = _tests(
-        pairs, losses.fold, target.horizon_bars, usual_bars(dataset, "D"), config.verdict.draws, rng
-    )
-    against_null = results[NULL]
-    means = [_mean(real), *map(_mean, losses.by_baseline.values())]
-    evidence = Evidence(
-        against_null=against_null,
-        against_shift=results[SHIFT],
-        null_loss=_mean(losses.by_arm[NULL]),
-        beats_baselines=all(means[0] < other for other in means[1:]),
-        helps_allowed=study.helps_allowed,
-        audit_clean=audit_clean,
-        margin=config.verdict.margin[target.name],  # type: ignore[index]
-        blocks=against_null.blocks if against_null else 0.0,
-        min_blocks=config.verdict.min_test_blocks,
-        positive_control=None,
-        obstacles=obstacles,
-        stochastic_seeds=len(real) if FORECASTERS[study.forecaster].stochastic else None,
-        rests_on=_rests_on(pairs[NULL].mean(axis=0), losses, dataset),
-    )
-    return symbol, key, evidence, losses
+def would_help(evidence: Evidence, others: Sequence[float], level: float) -> bool:
+    """Say whether a case would be called `helps`, the p-values of its family being those."""
+    p_helps = holm([evidence.p_helps, *others])[0]
+    return decide(evidence, p_helps, 1.0, level).word == HELPS
 
 
-def _tests(
-    pairs: Mapping[str, Floats],
-    fold: NDArray[np.int64],
-    horizon_bars: int,
-    bars_per_day: float,
-    draws: int,
-    rng: np.random.Generator,
-) -> tuple[dict[str, PairedResult | None], tuple[str, ...]]:
-    """Return the test against each control on the same resamples, and why one was impossible."""
-    n = len(fold)
-    results: dict[str, PairedResult | None] = dict.fromkeys(pairs)
-    if n < FEWEST:
-        return results, (f"{n} forecasts with a known answer; {FEWEST} are needed",)
-    means = [by_seed.mean(axis=0) for by_seed in pairs.values()]
-    block = max(block_length(d, horizon_bars, bars_per_day) for d in means)
-    resamples = Resamples.draw(n, block, draws, rng)
-    obstacles = []
-    for control, by_seed in pairs.items():
-        try:
-            results[control] = paired_test(by_seed, fold, resamples)
-        except InsufficientData as exc:
-            obstacles.append(f"against {control}: {exc}")
-    return results, tuple(obstacles)
-
-
-def paired(control: Floats, real: Floats) -> Floats:
-    """Return control less real, seed by seed. (S, n)
-
-    A deterministic arm has one row and meets every placebo draw of the other.
-    """
-    if 1 < control.shape[0] != real.shape[0] > 1:
-        raise ValueError(f"{control.shape[0]} seeds cannot be paired with {real.shape[0]}")
-    return control - real
-
-
-def _rests_on(differences: Floats, losses: Losses, dataset: Dataset) -> str | None:
-    """Return which few forecasts a gain needs to keep its sign, or None if it needs none.
-
-    A gain must survive the loss of its five best days and of any one fold.
-    """
-    if differences.sum() <= 0:
+def _seen(found: bool | None, detectable: Detectable | None) -> bool | None:
+    """Say whether the positive control was seen: by this forecaster, and by the linear one."""
+    if found is None or detectable is None:
         return None
-    days = dataset.cutoff[losses.rows].astype("datetime64[D]")
-    by_day = [float(differences[days == day].sum()) for day in np.unique(days)]
-    if sum(sorted(by_day)[:-BEST_DAYS]) <= 0:
-        return f"its {BEST_DAYS} best days"
-    for number in np.unique(losses.fold):
-        if differences[losses.fold != number].sum() <= 0:
-            return f"fold {number + 1}"
-    return None
+    return found and detectable.seen_at_margin
 
 
-def _mean(losses: Floats) -> float:
-    return float(losses.mean()) if losses.size else float("nan")
+def _young(
+    draft: Draft,
+    dataset: Dataset,
+    config: Config,
+    since: np.datetime64 | None,
+    detectable: Detectable | None,
+) -> Young | None:
+    """Return what the texts say that the scorer cannot have read; None where no text is at stake.
+
+    They are enough where the effect detectable on so few rows is at most twice the estimate.
+    """
+    if since is None:
+        return None
+    case, rows = draft.case, draft.case.losses.rows
+    young = dataset.cutoff[rows] >= since
+    smallest = detectable.smallest if detectable else None
+    if not young.any() or smallest is None:
+        return Young(False, 1.0)
+    effect = effects_of(case, case.losses.by_arm[case.study.real])[NULL]
+    enough = smallest * (len(rows) / young.sum()) ** 0.5 <= 2 * effect
+    if young.all():
+        return Young(enough, draft.evidence.p_suffered)
+    alone = case_of(case.study, dataset, config, case.symbol, case.key, since)
+    results, _ = alone.results(alone.losses.by_arm[case.study.real])
+    return Young(enough, replace(draft.evidence, against=results).p_suffered)
+
+
+def _planted(draft: Draft, found: bool) -> Planted:
+    arm = draft.case.losses.by_arm[PLANTED]
+    assert draft.planted is not None
+    effect = effects_of(draft.case, arm)[NULL]
+    scale = draft.planted.null_loss
+    return Planted(found, effect, interval_of(draft.planted.against[NULL], scale))
 
 
 def _answer(
-    study: Study,
-    dataset: Dataset,
-    symbol: int,
-    key: str,
+    case: Case,
     evidence: Evidence,
-    losses: Losses,
     verdict: Verdict,
+    dataset: Dataset,
+    planted: Planted | None,
+    detectable: Detectable | None,
+    family: int,
 ) -> Answer:
-    target = dataset.targets[key]
+    study, losses, target = case.study, case.losses, dataset.targets[case.key]
     scale = evidence.null_loss or float("nan")
-    real = losses.by_arm[study.real]
-    pairs = {control: paired(losses.by_arm[control], real) for control in (NULL, SHIFT)}
-    gain = pairs[NULL].mean(axis=0)
+    real, null = losses.by_arm[study.real], losses.by_arm[NULL]
+    by_seed = paired(null, real)
+    gain = by_seed.mean(axis=0)
     try:
-        dm = diebold_mariano(
-            losses.by_arm[NULL].mean(axis=0), real.mean(axis=0), target.horizon_bars
-        )
+        dm = diebold_mariano(null.mean(axis=0), real.mean(axis=0), target.horizon_bars)
     except InsufficientData:
         dm = None
     parts = [losses.fold == number for number in np.unique(study.fold)]
+    total = float(gain.sum())
     return Answer(
-        symbol=dataset.symbols[symbol],
+        symbol=dataset.symbols[case.symbol],
         target=target.name,
         horizon_bars=target.horizon_bars,
         forecaster=study.forecaster,
         verdict=verdict,
         evidence=evidence,
-        effect=_mean(gain) / scale,
-        interval=_interval(evidence.against_null, scale),
-        effect_shift=_mean(pairs[SHIFT]) / scale,
-        interval_shift=_interval(evidence.against_shift, scale),
+        effects=effects_of(case, real),
+        intervals={name: interval_of(r, scale) for name, r in evidence.against.items()},
+        p={name: r.p_better if r else None for name, r in evidence.against.items()},
         losses={
-            name: _mean(values) for name, values in (losses.by_arm | losses.by_baseline).items()
+            name: mean_loss(values) for name, values in (losses.by_arm | losses.by_baseline).items()
         },
         dm=dm,
         n=len(gain),
-        fold_effects=tuple(_mean(gain[part]) / scale for part in parts),
+        fold_effects=tuple(mean_loss(gain[part]) / scale for part in parts),
         fold_counts=tuple(int(part.sum()) for part in parts),
-        seed_effects=tuple(_mean(by_seed) / scale for by_seed in pairs[NULL]),
+        seed_effects=tuple(mean_loss(values) / scale for values in by_seed),
+        best_days_share=best_days(gain, losses, dataset) / total if total > 0 else None,
+        planted=planted,
+        detectable=detectable,
+        family=family,
     )
-
-
-def _interval(result: PairedResult | None, scale: float) -> tuple[float, float]:
-    if result is None:
-        return float("nan"), float("nan")
-    return result.low / scale, result.high / scale

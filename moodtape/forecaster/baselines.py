@@ -47,7 +47,7 @@ def baselines(dataset: Dataset, fold: Fold, rows: Rows) -> dict[str, dict[str, F
             found[REVERSAL][key] = _after_sign(last_return[train], y, last_return[rows])
         else:
             found[PERSISTENCE][key] = _last_volatility(dataset, target)[rows]
-            found[HAR][key] = _har(dataset, train, y, rows)
+            found[HAR][key] = har(dataset, train, y, rows)
     return {name: forecasts for name, forecasts in found.items() if forecasts}
 
 
@@ -93,7 +93,11 @@ def nearest_variance_bars(horizon_bars: int) -> int:
     return min((1, 6, 24), key=lambda bars: abs(bars - horizon_bars))
 
 
-def _har(dataset: Dataset, train: Rows, y: Floats, rows: Rows) -> Floats:
+def har(dataset: Dataset, train: Rows, y: Floats, rows: Rows) -> Floats:
+    """Return log volatility at some rows, regressed on that of a bar, a day and a week.
+
+    Source: Corsi (2009).
+    """
     names = ("log_variance_1", "log_variance_24", "log_variance_168")
     x = np.column_stack([_column(dataset, name) for name in names])
     present = (~np.isnan(x[train])).sum(axis=0)

@@ -56,6 +56,7 @@ class Dataset:
     symbols: in order; symbol: index into it, shape (R,).
     open_time, cutoff, decision_time: of each row's bar, shape (R,).
     features: shape (R, F), NaN where missing; columns describes the F.
+    history: what past prices tell at each row, from `echo.price_history`, shape (R, 20).
     targets: by key, `direction_1` ...
     close: first-known close, NaN where the bar is missing, shape (R,).
     run_length: bars without a hole that end at the row, shape (R,).
@@ -74,6 +75,7 @@ class Dataset:
     cutoff: Instants
     decision_time: Instants
     features: Floats
+    history: Floats
     columns: tuple[Column, ...]
     targets: Mapping[str, Target]
     close: Floats
@@ -284,6 +286,7 @@ def stack(symbols: tuple[str, ...], blocks: Sequence[Block], maker: RowMaker) ->
         cutoff=np.concatenate([b.grid.close_time for b in blocks]),
         decision_time=np.concatenate([b.decision_time for b in blocks]),
         features=np.vstack([b.features for b in blocks]),
+        history=np.vstack([b.history for b in blocks]),
         columns=maker.columns(),
         targets=targets,
         close=np.concatenate([b.grid.first["close"] for b in blocks]),

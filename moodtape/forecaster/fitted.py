@@ -13,9 +13,9 @@ import numpy as np
 
 from moodtape.config import BaselineName, Config
 from moodtape.forecaster.arima import arima
-from moodtape.forecaster.arms import Inputs
 from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.forecasters import BOOSTING, FORECASTERS, LINEAR, FitPredict
+from moodtape.forecaster.inputs import Inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

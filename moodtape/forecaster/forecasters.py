@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from moodtape.config import Config, ForecasterName
-from moodtape.forecaster.arms import SHIFT
+from moodtape.forecaster.arms import PLACEBOS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from moodtape.forecaster.arms import Arm, Inputs
+    from moodtape.forecaster.arms import Arm
     from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.inputs import Inputs
     from moodtape.forecaster.splits import Fold
 
     Floats = NDArray[np.float64]
@@ -57,7 +58,7 @@ class Forecaster:
         """
         if self.stochastic:
             return seeds
-        return PLACEBO_DRAWS if arm.treatment == SHIFT else 1
+        return PLACEBO_DRAWS if arm.treatment in PLACEBOS else 1
 
 
 def _network(config: Config) -> FitPredict:

@@ -22,8 +22,8 @@ from moodtape.forecaster.threads import one_thread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from moodtape.forecaster.arms import Inputs
     from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.inputs import Inputs
     from moodtape.forecaster.splits import Fold
     from moodtape.forecaster.target import Target
 

@@ -18,6 +18,7 @@ from moodtape.calendars import Calendar
 from moodtape.clock import DecisionClock, iso, to_datetime64
 from moodtape.config import Config
 from moodtape.errors import DataMissing
+from moodtape.forecaster.echo import price_history
 from moodtape.forecaster.features.base import (
     CALENDAR,
     ONCHAIN,
@@ -62,6 +63,7 @@ class Block:
     grid: BarGrid
     decision_time: Instants
     features: Floats
+    history: Floats
     targets: dict[str, Target]
     trailing: Floats
     regime: NDArray[np.int64]
@@ -150,8 +152,15 @@ class RowMaker:
             (decision_time >= to_datetime64(self.span.since))
             & (decision_time < to_datetime64(self.span.until)),
         )
-        trailing = trailing_variance(grid.first["close"])
-        return Block(grid, decision_time, np.hstack(parts), targets, trailing, regime)
+        return Block(
+            grid,
+            decision_time,
+            np.hstack(parts),
+            price_history(grid.first),
+            targets,
+            trailing_variance(grid.first["close"]),
+            regime,
+        )
 
     def _grid(self, symbol: str, bars: pd.DataFrame) -> BarGrid:
         horizon = max(self.config.target.horizons)

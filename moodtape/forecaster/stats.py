@@ -7,6 +7,7 @@ else here is descriptive and decides nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,11 +98,22 @@ class Resamples:
 
     def block_sums(self, values: Floats) -> Floats:
         """Return the sum of `values` over each block. (n,) -> (draws, blocks)"""
-        centered = values - values.mean()
+        mean = values.mean()
+        centered = values - mean
         doubled = np.concatenate([[0.0], np.cumsum(np.concatenate([centered, centered]))])
+        end, laps = self._ends
+        sums = doubled[end]
+        sums -= doubled[self.start]
+        if laps is not None:
+            sums += laps * centered.sum()
+        sums += self.length * mean
+        return np.asarray(sums)
+
+    @cached_property
+    def _ends(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Return where each block ends after its whole laps, and how many; None for no lap."""
         laps, rest = np.divmod(self.length, self.n)
-        sums = doubled[self.start + rest] - doubled[self.start] + laps * centered.sum()
-        return np.asarray(sums + self.length * values.mean())
+        return self.start + rest, laps if laps.any() else None
 
 
 def time_variance(differences: Floats, block: float) -> float:

@@ -27,9 +27,9 @@ from moodtape.forecaster.windows import thin
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from moodtape.forecaster.arms import Inputs
     from moodtape.forecaster.dataset import Dataset
     from moodtape.forecaster.indexed import IndexedNetwork
+    from moodtape.forecaster.inputs import Inputs
     from moodtape.forecaster.splits import Fold
 
     Floats = NDArray[np.float64]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from moodtape.forecaster.arms import NULL, SHIFT
 from moodtape.forecaster.stats import PairedResult
 
 Word = Literal["helps", "hurts", "does not help", "cannot tell"]
@@ -14,26 +15,42 @@ HURTS: Word = "hurts"
 DOES_NOT_HELP: Word = "does not help"
 CANNOT_TELL: Word = "cannot tell"
 FEWEST_SEEDS = 3
+YOUNG_LEVEL = 0.05
+SUFFERED = (NULL, SHIFT)
+"""Controls that a loss or the lack of a gain is measured against; an echo knows less."""
+
 WORDS: tuple[Word, ...] = (HELPS, HURTS, DOES_NOT_HELP, CANNOT_TELL)
+
+
+@dataclass(frozen=True)
+class Young:
+    """What texts younger than the scorer say, which it cannot have learnt the outcome of.
+
+    enough: they are enough to show a gain as large as the one found.
+    p: the larger one-sided p-value of beating null and shift on them alone.
+    """
+
+    enough: bool
+    p: float
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What is known about one symbol, target and horizon.
 
-    against_null, against_shift: loss of the control less loss of the real arm, paired;
-        None where no test was possible, with the reason in `obstacles`.
+    against: by control, its loss less that of the arm in question, paired; None where no
+        test was possible, with the reason in `obstacles`.
     beats_baselines: the real arm has a lower mean loss than every baseline.
     helps_allowed: the placebo had room enough; else `helps` cannot be said.
     audit_clean: the audit found no look-ahead.
     positive_control: whether a planted effect was found; None when it was not looked for.
+    young: what is left where the scorer cannot have read the future; None without texts.
     obstacles: why a test was not possible.
     stochastic_seeds: fits of a forecaster that depends on its seed; None for one that does not.
     rests_on: the few forecasts without which a gain is none; None where there are no such.
     """
 
-    against_null: PairedResult | None
-    against_shift: PairedResult | None
+    against: Mapping[str, PairedResult | None]
     null_loss: float
     beats_baselines: bool
     helps_allowed: bool
@@ -41,24 +58,32 @@ class Evidence:
     margin: float
     blocks: float
     min_blocks: int
-    positive_control: bool | None
+    positive_control: bool | None = None
+    young: Young | None = None
     obstacles: tuple[str, ...] = ()
     stochastic_seeds: int | None = None
     rests_on: str | None = None
 
     @property
     def p_helps(self) -> float:
-        """Return the largest one-sided p-value over the controls (intersection-union)."""
-        if self.against_null is None or self.against_shift is None:
-            return 1.0
-        return max(self.against_null.p_better, self.against_shift.p_better)
+        """Return the largest one-sided p-value over the controls (intersection-union).
+
+        Source: Berger (1982).
+        """
+        results = self.against.values()
+        return max(1.0 if result is None else result.p_better for result in results)
+
+    @property
+    def p_suffered(self) -> float:
+        """Return the larger one-sided p-value of beating null and shift."""
+        results = (self.against[name] for name in SUFFERED)
+        return max(1.0 if result is None else result.p_better for result in results)
 
     @property
     def p_hurts(self) -> float:
         """Return the larger one-sided p-value of being worse than null and than shift."""
-        if self.against_null is None or self.against_shift is None:
-            return 1.0
-        return max(self.against_null.p_worse, self.against_shift.p_worse)
+        results = (self.against[name] for name in SUFFERED)
+        return max(1.0 if result is None else result.p_worse for result in results)
 
 
 @dataclass(frozen=True)
@@ -104,7 +129,7 @@ def obstacle(evidence: Evidence) -> str | None:
     """Return what makes any other word than `cannot tell` impossible, or None."""
     if not evidence.audit_clean:
         return "the audit found look-ahead"
-    if evidence.against_null is None or evidence.against_shift is None:
+    if None in evidence.against.values():
         return "no test was possible"
     if evidence.stochastic_seeds is not None and evidence.stochastic_seeds < FEWEST_SEEDS:
         return (
@@ -116,31 +141,34 @@ def obstacle(evidence: Evidence) -> str | None:
             f"the test span holds {evidence.blocks:.0f} independent blocks;"
             f" {evidence.min_blocks} are needed"
         )
+    if not evidence.helps_allowed:
+        return "the data cover too short a time for a placebo"
     return None
 
 
 def _doubts(evidence: Evidence) -> tuple[str, ...]:
     """Return what keeps a gain that stands out from chance from being called `helps`."""
     doubts = []
-    if not evidence.helps_allowed:
-        doubts.append("the texts cover too short a time for a placebo")
     if not evidence.beats_baselines:
         doubts.append("a simple rule without texts is better")
+    young = evidence.young
+    if young is not None and young.enough and young.p > YOUNG_LEVEL:
+        doubts.append("on texts younger than the scorer alone the gain may be chance")
     if evidence.rests_on is not None:
         doubts.append(f"without {evidence.rests_on} there is no gain")
     return tuple(doubts)
 
 
 def _gain_is_below(evidence: Evidence) -> bool:
-    assert evidence.against_null is not None
-    assert evidence.against_shift is not None
-    most = max(evidence.against_null.upper_95, evidence.against_shift.upper_95)
+    results = [evidence.against[name] for name in SUFFERED]
+    most = max(result.upper_95 for result in results if result is not None)
     return most / evidence.null_loss < evidence.margin
 
 
 def _why_unclear(evidence: Evidence) -> tuple[str, ...]:
-    assert evidence.against_null is not None
-    share = evidence.margin
-    if _gain_is_below(evidence):
+    if not _gain_is_below(evidence):
+        share = f"{evidence.margin * 100:.1f} %"
+        return (f"a gain of {share} can be neither shown nor ruled out in this much data",)
+    if evidence.positive_control is None:
         return ("no planted effect was looked for, so an absent one proves nothing",)
-    return (f"a gain of {share * 100:.1f} % would not stand out from chance in this much data",)
+    return ("an effect planted on purpose was not found, so an absent one proves nothing",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,6 @@ def record_trials(
     Each has config_hash, symbol, target, horizon_bars, forecaster, test_from, test_until, verdict.
     """
     for trial in trials:
-        what = [str(trial[k]) for k in _IDENTITY]
-        trial_id = hashlib.sha256("\x00".join(what).encode()).hexdigest()[:20]
         connection.execute(
             """
             MERGE INTO trial AS stored
@@ -32,7 +31,7 @@ def record_trials(
             ON stored.trial_id = t.trial_id
             WHEN NOT MATCHED THEN INSERT
             """,
-            [trial_id, *(trial[k] for k in (*_IDENTITY, "verdict")), now, run_id],
+            [_trial_id(trial), *(trial[k] for k in (*_IDENTITY, "verdict")), now, run_id],
         )
 
 
@@ -42,22 +41,61 @@ _IDENTITY = (
 )
 
 
-def earlier_looks(connection: Connection, trial: Mapping[str, Any]) -> int:
-    """Return how many other configs were tried on this question over mostly the same test span."""
+@dataclass(frozen=True)
+class Earlier:
+    """What was looked at over mostly the same time before a trial was first entered.
+
+    configs: other configs that asked the same question.
+    spans: other spans over which the same config asked it.
+    hypotheses: questions that other configs asked, this one or any other.
+    """
+
+    configs: int = 0
+    spans: int = 0
+    hypotheses: int = 0
+
+    @property
+    def look(self) -> int:
+        """Return the number of this look at these data."""
+        return 1 + self.configs + self.spans
+
+
+def earlier_looks(connection: Connection, trial: Mapping[str, Any]) -> Earlier:
+    """Return what was looked at over more than half of a trial's test span.
+
+    A trial that was entered before, a rerun, counts what stood there then.
+    """
     rows = connection.execute(
         """
-        SELECT count(DISTINCT config_hash)
-        FROM trial
-        WHERE
-            symbol = $symbol AND target = $target AND horizon_bars = $horizon_bars
-            AND config_hash <> $config_hash
-            AND epoch(least(test_until, $test_until::TIMESTAMPTZ))
-            - epoch(greatest(test_from, $test_from::TIMESTAMPTZ))
-            > 0.5 * (epoch($test_until::TIMESTAMPTZ) - epoch($test_from::TIMESTAMPTZ))
+        WITH earlier AS (
+            SELECT
+                *, config_hash = $config_hash AS same_config,
+                symbol = $symbol AND target = $target AND horizon_bars = $horizon_bars AS same
+            FROM trial
+            WHERE
+                epoch(least(test_until, $test_until::TIMESTAMPTZ))
+                - epoch(greatest(test_from, $test_from::TIMESTAMPTZ))
+                > 0.5 * (epoch($test_until::TIMESTAMPTZ) - epoch($test_from::TIMESTAMPTZ))
+                AND recorded_at < coalesce(
+                    (SELECT min(recorded_at) FROM trial WHERE trial_id = $trial_id),
+                    'infinity'::TIMESTAMPTZ
+                )
+        )
+        SELECT
+            count(DISTINCT config_hash) FILTER (WHERE same AND NOT same_config),
+            count(DISTINCT (test_from, test_until)) FILTER (WHERE same AND same_config),
+            count(DISTINCT (config_hash, symbol, target, horizon_bars))
+                FILTER (WHERE NOT same_config)
+        FROM earlier
         """,
-        {k: trial[k] for k in _IDENTITY if k != "forecaster"},
+        {k: trial[k] for k in _IDENTITY if k != "forecaster"} | {"trial_id": _trial_id(trial)},
     ).fetchall()
-    return int(rows[0][0])
+    return Earlier(*map(int, rows[0]))
+
+
+def _trial_id(trial: Mapping[str, Any]) -> str:
+    what = [str(trial[k]) for k in _IDENTITY]
+    return hashlib.sha256("\x00".join(what).encode()).hexdigest()[:20]
 
 
 def store_forecasts(

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodtape.clock import from_datetime64
-from moodtape.forecaster.ablation import Study, run_rules, run_study
-from moodtape.forecaster.answers import Answer, answer_all
-from moodtape.forecaster.forecasters import FORECASTERS
+from moodtape.clock import from_datetime64, to_datetime64
+from moodtape.forecaster.ablation import Rules, Study, run_rules, run_study
+from moodtape.forecaster.answers import (
+    Answer,
+    Draft,
+    Terms,
+    answers_of,
+    drafts_of,
+    would_help,
+)
+from moodtape.forecaster.arms import CONTROLS, PLANTED
+from moodtape.forecaster.detectable import Detectable, smallest_effects
+from moodtape.forecaster.evidence import Case
+from moodtape.forecaster.features.base import SENTIMENT
+from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
+from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
 from moodtape.forecaster.runs import config_hash, write_json
+from moodtape.forecaster.splits import NEVER
 from moodtape.forecaster.train import NetworkForecaster
+from moodtape.forecaster.verdict import Evidence, obstacle
+from moodtape.study.before import Before
 from moodtape.study.ground import Ground
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from moodtape.forecaster.device import Device
 
 Progress = Callable[[int, int, str], None]
@@ -42,7 +60,7 @@ def forecasters(ground: Ground) -> list[str]:
     return [first, *(name for name in config.ablation.also if name != first)]
 
 
-def write_plan(folder: Path, ground: Ground, looks: Mapping[str, int]) -> None:
+def write_plan(folder: Path, ground: Ground, before: Before) -> None:
     """Write what will be asked and how, before any test row is read."""
     config = ground.config
     plan = {
@@ -54,20 +72,47 @@ def write_plan(folder: Path, ground: Ground, looks: Mapping[str, int]) -> None:
         "forecaster": config.verdict.forecaster,
         "arms": [arm.name for arm in ground.arms],
         "margin": config.verdict.margin,
-        "level": config.verdict.level,
+        "level": before.level,
+        "planted_draws": config.verdict.planted_draws,
         "family": [
             f"{symbol} {key}" for symbol in ground.dataset.symbols for key in ground.dataset.targets
         ],
         "folds": [
             [from_datetime64(f.test_from), from_datetime64(f.test_until)] for f in ground.folds
         ],
-        "earlier_looks": looks,
+        "look": before.look,
+        "earlier_hypotheses": before.hypotheses,
     }
     write_json(folder / PLAN, plan)
 
 
-def run_ablation(ground: Ground, audit_clean: bool, progress: Progress | None = None) -> Outcome:
-    """Fit every cell of every forecaster and return the answers."""
+def run_ablation(
+    ground: Ground,
+    audit_clean: bool,
+    progress: Progress | None = None,
+    before: Before | None = None,
+) -> Outcome:
+    """Fit every cell of every forecaster and return the answers.
+
+    Args:
+        before: what was tried before on mostly the same time; nothing by default.
+    """
+    started = time.monotonic()
+    fitted = fit_studies(ground, progress)
+    before = before or Before(ground.config.verdict.level)
+    drafts = [
+        drafts_of(study, ground.dataset, ground.config, audit_clean) for study in fitted.studies
+    ]
+    detectable = _detectable(ground, drafts, before, progress)
+    terms = Terms(before.level, before.hypotheses, detectable, _younger_than_scorer(ground))
+    answers = tuple(
+        a for own in drafts for a in answers_of(own, ground.dataset, ground.config, terms)
+    )
+    return replace(fitted, answers=answers, seconds=time.monotonic() - started)
+
+
+def fit_studies(ground: Ground, progress: Progress | None = None) -> Outcome:
+    """Fit every cell of every forecaster; nothing is asked of the forecasts yet."""
     started = time.monotonic()
     names = forecasters(ground)
     opened = {name: FORECASTERS[name].open(ground.config) for name in names}
@@ -81,11 +126,59 @@ def run_ablation(ground: Ground, audit_clean: bool, progress: Progress | None = 
         )
         for name in names
     ]  # fmt: skip
-    answers = answer_all(studies, ground.dataset, ground.config, audit_clean)
     return Outcome(
-        tuple(studies), tuple(answers), tuple(network.log) if network else (),
+        tuple(studies), (), tuple(network.log) if network else (),
         network.device if network else None, time.monotonic() - started,
     )  # fmt: skip
+
+
+def _younger_than_scorer(ground: Ground) -> np.datetime64 | None:
+    """Return from when on no text that matters is older than the scorer; None without texts.
+
+    A scorer of unknown age may have read everything.
+    """
+    if ground.question.subject != SENTIMENT:
+        return None
+    if ground.trained_until is None:
+        return NEVER
+    half_lives = timedelta(hours=KERNEL_HALF_LIVES * max(ground.config.sentiment.half_lives_h))
+    return to_datetime64(ground.trained_until + half_lives)
+
+
+def _detectable(
+    ground: Ground,
+    drafts: list[list[Draft]],
+    before: Before,
+    progress: Progress | None,
+) -> dict[tuple[int, str], Detectable]:
+    """Return the smallest effects that the linear forecaster would have found.
+
+    None are looked for where no word but `cannot tell` is possible anyway, nor where the
+    config plants none.
+    """
+    planted = [arm for arm in ground.arms if arm.treatment == PLANTED]
+    if not planted or ground.config.verdict.planted_draws == 0:
+        return {}
+    dataset, config = ground.dataset, ground.config
+    linear = next((own for own in drafts if own[0].case.study.forecaster == LINEAR), None)
+    if linear is None:
+        arms = [arm for arm in ground.arms if arm.treatment in ("as_is", *CONTROLS.values())]
+        rules = Rules(drafts[0][0].case.study.baselines, {})
+        study = run_study(dataset, ground.folds, arms, config, LINEAR, rules=rules)
+        linear = drafts_of(study, dataset, config, audit_clean=True)
+    p_helps = {(d.case.symbol, d.case.key): d.evidence.p_helps for d in drafts[0]}
+
+    def found(case: Case, evidence: Evidence) -> bool:
+        others = [p for which, p in p_helps.items() if which != (case.symbol, case.key)]
+        return would_help(evidence, others + [1.0] * before.hypotheses, before.level)
+
+    cases = [d.case for d in linear if obstacle(replace(d.evidence, audit_clean=True)) is None]
+
+    def tell(what: str) -> None:
+        if progress is not None:
+            progress(0, 0, what)
+
+    return smallest_effects(cases, found, dataset, ground.folds, planted[0], config, tell)
 
 
 def _cells(ground: Ground, names: list[str]) -> int:

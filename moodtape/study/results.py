@@ -9,10 +9,13 @@ from typing import Any
 
 from moodtape.clock import from_datetime64, iso
 from moodtape.forecaster.answers import Answer
+from moodtape.forecaster.arms import ECHO, SHIFT
+from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.runs import provenance
 from moodtape.storage import summary
 from moodtape.storage.db import Warehouse
 from moodtape.study.ablate import Outcome
+from moodtape.study.before import Before, question_key
 from moodtape.study.calibration import calibration_rows
 from moodtape.study.ground import Ground
 from moodtape.study.sentences import LOSS_NAMES, sentence
@@ -27,7 +30,7 @@ def ablation_results(
     ground: Ground,
     outcome: Outcome,
     audit: Mapping[str, Any],
-    looks: Mapping[str, int],
+    before: Before,
     run_id: str,
     command: str,
     created_at: datetime,
@@ -56,7 +59,7 @@ def ablation_results(
             "forecaster": config.verdict.forecaster,
             "preset": question.preset,
         },
-        "results": [_answer(ground, answer, audit, looks, run_id) for answer in outcome.answers],
+        "results": [_answer(ground, answer, audit, before, run_id) for answer in outcome.answers],
         "arms": [
             {
                 "name": arm.name,
@@ -109,10 +112,12 @@ def outcome_provenance(ground: Ground, outcome: Outcome, command: str) -> dict[s
 
 
 def _answer(
-    ground: Ground, answer: Answer, audit: Mapping[str, Any], looks: Mapping[str, int], run_id: str
+    ground: Ground, answer: Answer, audit: Mapping[str, Any], before: Before, run_id: str
 ) -> dict[str, Any]:
     config, evidence = ground.config, answer.evidence
-    against_null, against_shift = evidence.against_null, evidence.against_shift
+    detectable, planted = answer.detectable, answer.planted
+    asked = question_key(answer.symbol, answer.target, answer.horizon_bars)
+    look = before.look.get(asked, 1)
     return {
         "symbol": answer.symbol,
         "target": answer.target,
@@ -121,25 +126,37 @@ def _answer(
         "decides": answer.forecaster == config.verdict.forecaster,
         "verdict": answer.verdict.word,
         "sentence": sentence(
-            answer, ground.question.subject, ground.dataset.interval, config.market.calendar
+            answer, ground.question.subject, ground.dataset.interval, config.market.calendar, look
         ),
         "reasons": list(answer.verdict.reasons),
         "loss": LOSS_NAMES[answer.target],
         "effect": answer.effect,
         "interval": list(answer.interval),
-        "effect_shift": answer.effect_shift,
-        "interval_shift": list(answer.interval_shift),
-        "p": {
-            "null": against_null.p_better if against_null else None,
-            "shift": against_shift.p_better if against_shift else None,
-            "echo": None,
-        },
+        "effect_shift": answer.effects[SHIFT],
+        "interval_shift": list(answer.intervals[SHIFT]),
+        "effect_echo": answer.effects[ECHO],
+        "interval_echo": list(answer.intervals[ECHO]),
+        "p": dict(answer.p),
         "p_adjusted": answer.verdict.p_adjusted,
         "margin": evidence.margin,
-        "minimum_detectable_effect": None,
+        "minimum_detectable_effect": detectable.smallest if detectable else None,
+        "detectable": None
+        if detectable is None
+        else {
+            "forecaster": LINEAR,
+            "above": detectable.largest if detectable.smallest is None else None,
+            "draws": detectable.draws,
+            "found": [
+                {"size": size * evidence.margin, "found": found, "tried": tried}
+                for size, (found, tried) in detectable.found.items()
+            ],
+        },
         "positive_control": evidence.positive_control,
-        "family_size": len(ground.dataset.symbols) * len(ground.dataset.targets),
-        "look": 1 + looks.get(f"{answer.symbol} {answer.target} {answer.horizon_bars}", 0),
+        "planted": asdict(planted) if planted else None,
+        "best_days_share": answer.best_days_share,
+        "family_size": answer.family,
+        "level": before.level,
+        "look": look,
         "audit": "clean" if audit["clean"] else "red",
         "run": run_id,
         "report": None,
@@ -200,7 +217,4 @@ def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:
         found.append(f"{zeros} returns of exactly zero have no direction and are left out of it")
     if floored := left_out.get("volatility"):
         found.append(f"{floored} bars without movement count with a volatility of one basis point")
-    found.append(
-        "no positive control and no echo placebo were run: this version never says `does not help`"
-    )
     return [text[:1].upper() + text[1:] + "." for text in found]

@@ -20,26 +20,69 @@ LOSS_NAMES = {
 }
 
 
-def sentence(answer: Answer, subject: str, interval: str, calendar: str = "24/7") -> str:
-    """Return one sentence for one answer."""
+def sentence(
+    answer: Answer, subject: str, interval: str, calendar: str = "24/7", look: int = 1
+) -> str:
+    """Return one sentence for one answer.
+
+    Args:
+        look: number of this look at these data; a second one is said.
+    """
     ahead = _ahead(answer.horizon_bars, interval, calendar)
     what = f"{_WHAT[answer.target]} {answer.symbol} {ahead} ahead"
     name, plural = ("on-chain metrics", True) if subject == "onchain" else ("sentiment", False)
-    reasons = "; ".join(answer.verdict.reasons)
     effect = _effect(answer, "them" if plural else "it")
     word = answer.verdict.word
     if word == CANNOT_TELL:
         helps = "help" if plural else "helps"
-        tail = f" ({reasons})" if reasons else ""
+        notes = (*answer.verdict.reasons, *_seen(answer), *_look(look))
+        tail = f" ({'; '.join(notes)})" if notes else ""
         return f"Cannot tell whether {name} {helps} forecast {what}: {effect}{tail}."
     verb = {
         HELPS: "help" if plural else "helps",
         HURTS: "hurt" if plural else "hurts",
         DOES_NOT_HELP: "do not help" if plural else "does not help",
     }[word]
+    notes = (*_notes(answer), *_look(look))
+    tail = f" ({'; '.join(notes)})" if notes else ""
     if word == HURTS:
-        return f"{_first(name)} {verb} the forecast of {what}: {effect}."
-    return f"{_first(name)} {verb} forecast {what}: {effect}."
+        return f"{_first(name)} {verb} the forecast of {what}: {effect}{tail}."
+    return f"{_first(name)} {verb} forecast {what}: {effect}{tail}."
+
+
+def _notes(answer: Answer) -> tuple[str, ...]:
+    """Return what must be said beside a word that claims something."""
+    if answer.verdict.word == DOES_NOT_HELP:
+        margin = _percent(answer.evidence.margin)
+        return (f"a gain of {margin} can be ruled out, and one planted on purpose was found",)
+    young = answer.evidence.young
+    if answer.verdict.word == HELPS and young is not None and not young.enough:
+        return ("the scorer may have read the future",)
+    return ()
+
+
+def _seen(answer: Answer) -> tuple[str, ...]:
+    """Return the smallest effect that would have been found, in words."""
+    detectable = answer.detectable
+    if detectable is None:
+        return ()
+    if detectable.smallest is None:
+        return (f"not even a gain of {_percent(detectable.largest)} would have been found",)
+    return (f"the smallest gain that would have been found is {_percent(detectable.smallest)}",)
+
+
+def _look(look: int) -> tuple[str, ...]:
+    """Return that these data were looked at before.
+
+    >>> _look(1), _look(2), _look(11), _look(23)
+    ((), ('2nd look at these data',), ('11th look at these data',), ('23rd look at these data',))
+    """
+    if look == 1:
+        return ()
+    ending = (
+        "th" if look % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(look % 10, "th")
+    )
+    return (f"{look}{ending} look at these data",)
 
 
 def _ahead(bars: int, interval: str, calendar: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 from moodtape.clock import to_datetime64
 from moodtape.forecaster.ablation import Study
-from moodtape.forecaster.answers import target_losses
 from moodtape.forecaster.arms import NULL, SHIFT
+from moodtape.forecaster.evidence import target_losses
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.report.series import ReportSeries, no_gate
 from moodtape.study.ablate import Outcome

@@ -12,10 +12,11 @@ import numpy as np
 from moodtape.clock import from_datetime64
 from moodtape.errors import DataMissing
 from moodtape.forecaster.ablation import fold_scaler, scaled_features
-from moodtape.forecaster.arms import Arm, Inputs, build_inputs
+from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.calibration import Calibration, fit_calibration
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.device import prepare
+from moodtape.forecaster.inputs import Inputs, build_inputs
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
 from moodtape.forecaster.runs import provenance, write_json

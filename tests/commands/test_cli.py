@@ -161,7 +161,8 @@ def test_a_study_from_files_to_page(loaded: Path, run: Callable[..., Any], files
     page = (folder / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     forecasts = pd.read_parquet(folder / "predictions.parquet")
-    assert {"null", "shift", "price", "persistence", "reversal"} <= set(forecasts["model"])
+    arms = {"full", "null", "shift", "echo", "planted"}
+    assert arms | {"persistence", "reversal"} <= set(forecasts["model"])
     printed = run("ablate", "--project", loaded)
     assert "sentiment" in printed.out
     assert "Page: " in printed.out

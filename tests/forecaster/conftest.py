@@ -11,6 +11,7 @@ import pytest
 
 from moodtape.clock import from_datetime64
 from moodtape.forecaster.dataset import Dataset
+from moodtape.forecaster.echo import price_history
 from moodtape.forecaster.features.base import CALENDAR, PRICE, SENTIMENT, Column
 from moodtape.forecaster.features.rolling import lagged, rolling_mean
 from moodtape.forecaster.features.volatility import garman_klass
@@ -71,6 +72,7 @@ def _make_dataset(
         cutoff=opens + length,
         decision_time=opens + length + np.timedelta64(120, "s"),
         features=np.vstack([b["features"] for b in blocks]),
+        history=np.vstack([b["history"] for b in blocks]),
         columns=COLUMNS,
         targets=targets,
         close=np.concatenate([b["close"] for b in blocks]),
@@ -127,6 +129,7 @@ def _block(
         "close": close,
         "run_length": run_length,
         "features": features,
+        "history": price_history({**bars, "volume": rng.lognormal(3, 1, count)}),
         "targets": make_targets(bars, opens + np.timedelta64(step, "us"), names, horizons, 1.0),
         "trailing": trailing_variance(close),
     }

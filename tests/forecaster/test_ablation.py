@@ -19,6 +19,7 @@ CONFIG = Config.model_validate(
         "network": {"lookback_bars": 20},
         "training": {"seeds": 4},
         "target": {"names": ("return", "direction")},
+        "ablation": {"arms": ("price", "full", "null", "shift", "echo", "planted")},
     }
 )
 
@@ -46,19 +47,20 @@ def test_every_arm_forecasts_every_test_row_in_order_of_time(dataset: Any, linea
     assert np.array_equal(linear.rows, np.concatenate([f.test for f in folds]))
     assert np.array_equal(np.unique(linear.fold), [0, 1, 2])
     assert (np.diff(dataset.cutoff[linear.rows]) >= np.timedelta64(0, "us")).all()
-    assert set(linear.arms) == {"price", "price+sentiment", "null", "shift"}
+    assert set(linear.arms) == {"price", "full", "null", "shift", "echo", "planted"}
     for name, forecasts in linear.arms.items():
-        seeds = PLACEBO_DRAWS if name == "shift" else 1
+        seeds = PLACEBO_DRAWS if name in ("shift", "echo") else 1
         for key in ("return_1", "direction_1"):
             assert forecasts.by_key[key].shape == (seeds, len(linear.rows))
     for by_key in linear.baselines.values():
         assert all(values.shape == linear.rows.shape for values in by_key.values())
-    assert linear.real == "price+sentiment"
+    assert linear.real == "full"
 
 
 def test_placebo_draws_differ_and_a_study_repeats_itself(dataset: Any, linear: Study) -> None:
-    draws = linear.arms["shift"].by_key["return_1"]
-    assert len(np.unique(draws, axis=0)) == PLACEBO_DRAWS
+    for placebo in ("shift", "echo"):
+        draws = linear.arms[placebo].by_key["return_1"]
+        assert len(np.unique(draws, axis=0)) == PLACEBO_DRAWS
     again = study(dataset)
     for name, forecasts in linear.arms.items():
         for key, values in forecasts.by_key.items():
@@ -83,18 +85,22 @@ def test_boosting_runs_the_same_arms_as_the_linear_forecaster(dataset: Any, line
 
 def test_a_stochastic_forecaster_is_fitted_once_a_seed_fold_and_arm(dataset: Any) -> None:
     calls: list[tuple[int, int, int]] = []
+    subjects: dict[int, list[np.ndarray]] = {}
     told: list[str] = []
 
     def fit(dataset: Any, inputs: Any, fold: Any, rows: Any, *, seed: int) -> dict[str, Any]:
         assert np.array_equal(rows, np.concatenate([fold.calibrate, fold.test]))
+        subjects.setdefault(len(calls) // 4 % 6, []).append(inputs.subject)
         calls.append((fold.number, seed, inputs.subject.shape[1]))
         return {key: np.full(len(rows), float(seed)) for key in dataset.targets}
 
     made = study(dataset, NETWORK, fit_predict=fit, progress=told.append)
-    assert len(calls) == len(told) == 3 * 4 * 4
+    assert len(calls) == len(told) == 3 * 6 * 4
     assert told[0] == "network: fold 1, price, seed 1"
     for forecasts in made.arms.values():
         np.testing.assert_array_equal(forecasts.by_key["return_1"][:, 0], [0, 1, 2, 3])
+    kinds = [len({x.tobytes() for x in subjects[arm][:4]}) for arm in range(6)]
+    assert kinds == [1, 1, 1, 4, 4, 1], "placebos are drawn anew, what is planted is not"
 
 
 def test_features_are_scaled_by_the_training_rows_of_their_fold(
@@ -103,9 +109,10 @@ def test_features_are_scaled_by_the_training_rows_of_their_fold(
     fitted: list[np.ndarray] = []
     fit = Scaler.fit.__func__  # type: ignore[attr-defined]
 
-    def spy(cls: Any, features: Any, symbol: Any, rows: Any, *rest: Any) -> Scaler:
-        fitted.append(rows)
-        return fit(cls, features, symbol, rows, *rest)
+    def spy(cls: Any, features: Any, symbol: Any, rows: Any, n_symbols: int, *rest: Any) -> Scaler:
+        if n_symbols == len(dataset.symbols):  # an echo scales what prices tell by itself
+            fitted.append(rows)
+        return fit(cls, features, symbol, rows, n_symbols, *rest)
 
     monkeypatch.setattr(Scaler, "fit", classmethod(spy))
     study(dataset)

@@ -8,8 +8,9 @@ import pytest
 
 from moodtape.config import Config
 from moodtape.forecaster.ablation import ArmForecasts, Study
-from moodtape.forecaster.answers import Answer, _rests_on, answer_all, paired, target_losses
+from moodtape.forecaster.answers import Answer, answer_all
 from moodtape.forecaster.arms import Arm
+from moodtape.forecaster.evidence import paired, rests_on, target_losses
 from moodtape.forecaster.forecasters import LINEAR, NETWORK
 from moodtape.forecaster.verdict import CANNOT_TELL, HELPS, HURTS
 
@@ -25,6 +26,7 @@ def by_hand(
     forecaster: str = LINEAR,
     spread: float = 0.0,
     baseline: float = 0.0,
+    echo_skill: float = 0.0,
 ) -> Study:
     """Return a study whose forecasts know a share of the coming return."""
     rng = np.random.default_rng(0)
@@ -45,6 +47,7 @@ def by_hand(
         arms={
             "null": arm(0.0, seeds, "constant"),
             "shift": arm(shift_skill, draws, "shift"),
+            "echo": arm(echo_skill, draws, "echo"),
             "price+sentiment": arm(skill, seeds, "as_is"),
         },
         baselines={"persistence": {"return_1": baseline * y[rows]}},
@@ -94,8 +97,15 @@ def test_a_real_gain_helps_and_its_size_is_the_share_of_nulls_loss(dataset: Any)
 
 def test_a_gain_that_the_placebo_has_too_does_not_help(dataset: Any) -> None:
     found = answer(dataset, by_hand(dataset, 0.1, shift_skill=0.1))
-    assert found.evidence.against_null is not None
-    assert found.evidence.against_null.p_better < 0.01
+    assert found.evidence.against["null"] is not None
+    assert found.evidence.against["null"].p_better < 0.01
+    assert found.verdict.word == CANNOT_TELL
+
+
+def test_a_gain_that_the_echo_of_prices_has_too_does_not_help(dataset: Any) -> None:
+    found = answer(dataset, by_hand(dataset, 0.1, echo_skill=0.1))
+    assert max(found.p[name] or 0 for name in ("null", "shift")) < 0.01
+    assert (found.p["echo"] or 0) > 0.02
     assert found.verdict.word == CANNOT_TELL
 
 
@@ -127,9 +137,12 @@ def test_placebo_draws_that_disagree_widen_the_interval(dataset: Any) -> None:
     wild = {"return_1": shift.by_key["return_1"] + levels}
     arms = {**study.arms, "shift": replace(shift, by_key=wild)}
     unsure = answer(dataset, replace(study, arms=arms))
-    assert unsure.evidence.against_shift is not None
-    assert calm.evidence.against_shift is not None
-    assert unsure.evidence.against_shift.standard_error > calm.evidence.against_shift.standard_error
+    assert unsure.evidence.against["shift"] is not None
+    assert calm.evidence.against["shift"] is not None
+    assert (
+        unsure.evidence.against["shift"].standard_error
+        > calm.evidence.against["shift"].standard_error
+    )
     assert unsure.interval == calm.interval, "the other comparison stays as it was"
 
 
@@ -213,13 +226,13 @@ def test_a_gain_of_five_days_or_of_one_fold_is_named(dataset: Any) -> None:
     n = len(losses.rows)
     days = dataset.cutoff[losses.rows].astype("datetime64[D]")
     even = np.full(n, 0.1)
-    assert _rests_on(even, losses, dataset) is None
-    assert _rests_on(-even, losses, dataset) is None, "a loss rests on nothing"
+    assert rests_on(even, losses, dataset) is None
+    assert rests_on(-even, losses, dataset) is None, "a loss rests on nothing"
     five = np.full(n, -0.1)
     five[np.isin(days, np.unique(days)[10:15])] = 9.0
-    assert _rests_on(five, losses, dataset) == "its 5 best days"
+    assert rests_on(five, losses, dataset) == "its 5 best days"
     fold = np.where(losses.fold == 2, 0.5, -0.01)
-    assert _rests_on(fold, losses, dataset) == "fold 3"
+    assert rests_on(fold, losses, dataset) == "fold 3"
 
 
 def test_the_same_question_gives_the_same_answer(dataset: Any) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moodtape.forecaster.arms import Inputs
 from moodtape.forecaster.boosting import fit_predict_boosting
+from moodtape.forecaster.inputs import Inputs
 from moodtape.forecaster.splits import Fold
 
 ROWS = {"train": (170, 1400), "stop": (1401, 1700), "calibrate": (1701, 1750), "test": (1760, 1990)}

@@ -10,10 +10,11 @@ import pytest
 from moodtape.config import Config
 from moodtape.forecaster.ablation import run_rules, run_study, scaled_features
 from moodtape.forecaster.arima import arima
-from moodtape.forecaster.arms import Inputs, arms_of
+from moodtape.forecaster.arms import arms_of
 from moodtape.forecaster.boosting import fit_predict_boosting
 from moodtape.forecaster.fitted import fitted_baselines
 from moodtape.forecaster.forecasters import LINEAR
+from moodtape.forecaster.inputs import Inputs
 from moodtape.forecaster.linear import fit_predict_linear
 from moodtape.forecaster.splits import make_folds
 from moodtape.settings import bundled_config

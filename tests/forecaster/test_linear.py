@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moodtape.forecaster import linear
-from moodtape.forecaster.arms import Inputs
+from moodtape.forecaster.inputs import Inputs
 from moodtape.forecaster.splits import Fold
 
 

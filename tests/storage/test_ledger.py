@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from moodtape.storage.db import Warehouse
-from moodtape.storage.ledger import earlier_looks, record_trials, store_forecasts
+from moodtape.storage.ledger import Earlier, earlier_looks, record_trials, store_forecasts
 
 DAY = timedelta(days=1)
 
@@ -63,15 +63,15 @@ def test_looks_at_more_than_half_of_the_same_time_count(
     record_trials(connection, [trial(now)], "run-1", now)
     moved = timedelta(days=shift_d)
     present = trial(now, config_hash="b", test_from=now - 10 * DAY + moved, test_until=now + moved)
-    assert earlier_looks(connection, present) == counted
+    assert earlier_looks(connection, present).configs == counted
 
 
 def test_a_short_look_inside_a_long_one_was_seen_whole(connection: Any, now: datetime) -> None:
     record_trials(connection, [trial(now)], "run-1", now)
     inside = trial(now, config_hash="b", test_from=now - 3 * DAY, test_until=now - 2 * DAY)
-    assert earlier_looks(connection, inside) == 1
+    assert earlier_looks(connection, inside).configs == 1
     around = trial(now, config_hash="b", test_from=now - 30 * DAY)
-    assert earlier_looks(connection, around) == 0, "a third of it was seen"
+    assert earlier_looks(connection, around) == Earlier(), "a third of it was seen"
 
 
 def test_only_other_configs_of_the_same_question_are_looks(connection: Any, now: datetime) -> None:
@@ -84,8 +84,31 @@ def test_only_other_configs_of_the_same_question_are_looks(connection: Any, now:
         trial(now, config_hash="e", horizon_bars=24),
     ]
     record_trials(connection, entered, "run-1", now)
-    assert earlier_looks(connection, trial(now)) == 1
-    assert earlier_looks(connection, trial(now, config_hash="z")) == 2
+    assert earlier_looks(connection, trial(now)) == Earlier(), "all were entered at once"
+    found = earlier_looks(connection, trial(now, config_hash="z"))
+    assert found == Earlier(configs=2, spans=0, hypotheses=5)
+    assert found.look == 3
+
+
+def test_a_rerun_counts_what_stood_there_when_it_was_first_run(
+    connection: Any, now: datetime
+) -> None:
+    for day, name in enumerate("abc"):
+        record_trials(connection, [trial(now, config_hash=name)], f"run-{name}", now + day * DAY)
+    looks = [earlier_looks(connection, trial(now, config_hash=name)).look for name in "abcd"]
+    assert looks == [1, 2, 3, 4]
+
+
+def test_the_same_config_over_a_longer_span_is_the_next_look(
+    connection: Any, now: datetime
+) -> None:
+    for day in range(3):
+        longer = trial(now, test_until=now + day * DAY)
+        assert earlier_looks(connection, longer) == Earlier(spans=day)
+        record_trials(connection, [longer], f"run-{day}", now + day * DAY)
+    assert earlier_looks(connection, trial(now)) == Earlier(), "a rerun of the first"
+    much_later = trial(now, test_from=now + 20 * DAY, test_until=now + 30 * DAY)
+    assert earlier_looks(connection, much_later) == Earlier(), "other data"
 
 
 def forecast(now: datetime, **changed: Any) -> dict[str, Any]:

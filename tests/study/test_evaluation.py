@@ -38,6 +38,7 @@ def tiny(answers: Mapping[str, Any], before: Any = None, variance: Any = None) -
         cutoff=opens + HOUR,
         decision_time=opens + HOUR,
         features=np.reshape(np.ones(N) if before is None else before, (N, 1)).astype(float),
+        history=np.zeros((N, 20)),
         columns=(Column("ret_24", PRICE, False, ""),),
         targets={
             f"{name}_1": Target(name, 1, np.asarray(y, dtype=float), opens + 2 * HOUR)

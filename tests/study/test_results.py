@@ -13,16 +13,29 @@ import pytest
 from moodtape.forecaster.runs import plain
 from moodtape.storage.db import Warehouse
 from moodtape.study.ablate import Outcome
+from moodtape.study.before import Before
 from moodtape.study.ground import Ground
 from moodtape.study.results import ablation_results, caveats
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 AUDIT = {"clean": True, "checked": 9, "offenders": [], "cuts": [NOW]}
 ANSWER = {
+    *("effect_echo", "interval_echo", "detectable", "planted", "best_days_share"),
     *("symbol", "target", "horizon_bars", "forecaster", "decides", "verdict", "sentence"),
     *("reasons", "loss", "effect", "interval", "effect_shift", "interval_shift", "p"),
     *("p_adjusted", "margin", "minimum_detectable_effect", "positive_control", "family_size"),
-    *("look", "audit", "run", "report", "n", "blocks", "losses", "fold_effects", "seed_effects"),
+    *(
+        "level",
+        "look",
+        "audit",
+        "run",
+        "report",
+        "n",
+        "blocks",
+        "losses",
+        "fold_effects",
+        "seed_effects",
+    ),
     "dm",
 }
 TEXTS = {"source": "news", "collection": "wire", "assumed_share": 0.0, "state": "crawled"}
@@ -30,9 +43,9 @@ TEXTS = {"source": "news", "collection": "wire", "assumed_share": 0.0, "state": 
 
 @pytest.fixture(scope="module")
 def results(warehouse: Warehouse, ground: Ground, outcome: Outcome) -> dict[str, Any]:
-    looks = {"BTC return 1": 2}
+    before = Before(0.025, 2, {"BTC return 1": 3})
     return ablation_results(
-        warehouse, ground, outcome, AUDIT, looks, "run-1", "moodtape ablate", NOW
+        warehouse, ground, outcome, AUDIT, before, "run-1", "moodtape ablate", NOW
     )
 
 
@@ -83,7 +96,8 @@ def test_the_figures_are_those_of_the_study(
     assert [f["test"] for f in results["folds"]] == [len(f.test) for f in ground.folds]
     assert [arm["name"] for arm in results["arms"]] == [arm.name for arm in ground.arms]
     columns = {arm["name"]: arm["columns"] for arm in results["arms"]}
-    assert columns["price"] < columns["price+sentiment"] < columns["full"]
+    assert set(columns) == {"full", "null", "shift", "echo", "planted"}
+    assert len(set(columns.values())) == 1, "every arm has the columns of the real one"
 
 
 def test_texts_are_counted_as_far_as_the_study_reads_them(
@@ -103,7 +117,7 @@ def test_a_study_without_texts_speaks_of_none(
     warehouse: Warehouse, ground: Ground, outcome: Outcome
 ) -> None:
     dry = replace(ground, dataset=replace(ground.dataset, streams=()))
-    results = ablation_results(warehouse, dry, outcome, AUDIT, {}, "run-1", "x", NOW)
+    results = ablation_results(warehouse, dry, outcome, AUDIT, Before(0.025), "run-1", "x", NOW)
     assert results["texts_used"] == 0
     assert results["coverage"] == []
     assert results["question"]["scorer"] is None
@@ -114,7 +128,7 @@ def test_a_red_audit_stands_beside_every_answer(
     warehouse: Warehouse, ground: Ground, outcome: Outcome
 ) -> None:
     red = {**AUDIT, "clean": False}
-    results = ablation_results(warehouse, ground, outcome, red, {}, "run-1", "x", NOW)
+    results = ablation_results(warehouse, ground, outcome, red, Before(0.025), "run-1", "x", NOW)
     assert {answer["audit"] for answer in results["results"]} == {"red"}
 
 
@@ -128,10 +142,8 @@ def calm(ground: Ground) -> Ground:
 
 
 def said(ground: Ground, **texts: Any) -> list[str]:
-    """Return the caveats but the last, which every study of this version has."""
-    *found, last = caveats(ground, [{**TEXTS, **texts}])
-    assert last.startswith("No positive control and no echo placebo were run")
-    return found
+    """Return the caveats of a study of some texts."""
+    return caveats(ground, [{**TEXTS, **texts}])
 
 
 def test_nothing_is_said_without_cause(calm: Ground) -> None:
@@ -163,8 +175,9 @@ def test_the_scorers_age(calm: Ground) -> None:
     assert later.endswith("it may have read the future.")
     (unknown,) = said(replace(calm, trained_until=None))
     assert "made at an unknown time" in unknown
-    *rest, _ = caveats(replace(calm, trained_until=None), [])
-    assert rest == [], "without texts nobody asks how old the scorer is"
+    assert caveats(replace(calm, trained_until=None), []) == [], (
+        "without texts nobody asks how old the scorer is"
+    )
 
 
 def test_holes_corrections_metrics_and_what_was_left_out(calm: Ground) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from moodtape.forecaster.answers import Answer
+from moodtape.forecaster.detectable import Detectable
 from moodtape.forecaster.stats import PairedResult
 from moodtape.forecaster.verdict import (
     CANNOT_TELL,
@@ -18,12 +20,15 @@ from moodtape.forecaster.verdict import (
     Evidence,
     Verdict,
     Word,
+    Young,
 )
 from moodtape.study.sentences import LOSS_NAMES, sentence
 
 NAN = float("nan")
 RESULT = PairedResult(0.01, 0.004, 0.01, 0.99, 0.002, 0.018, 0.017, 24.0, 1000)
-EVIDENCE = Evidence(RESULT, RESULT, 1.0, True, True, True, 0.005, 40.0, 30, None)
+AGAINST = {"null": RESULT, "shift": RESULT, "echo": RESULT}
+EVIDENCE = Evidence(AGAINST, 1.0, True, True, True, 0.005, 40.0, 30)
+RULED_OUT = "a gain of 0.50 % can be ruled out, and one planted on purpose was found"
 GAIN = "the loss is 1.20 % lower with it (95 % interval of the gain +0.40 % to +2.00 %)"
 COST = "the loss is 0.80 % higher with it (95 % interval of the gain −1.50 % to −0.10 %)"
 Say = Callable[..., str]
@@ -39,11 +44,15 @@ def say() -> Say:
         interval: tuple[float, float] = (0.004, 0.02),
         target: str = "return",
         horizon: int = 1,
+        young: Young | None = None,
+        detectable: Detectable | None = None,
         **also: Any,
     ) -> str:
         answer = Answer(
-            "BTC", target, horizon, "network", Verdict(word, reasons, 0.01), EVIDENCE, effect,
-            interval, 0.01, (0.0, 0.02), {}, None, 1000, (), (), (),
+            "BTC", target, horizon, "network", Verdict(word, reasons, 0.01),
+            replace(EVIDENCE, young=young), dict.fromkeys(AGAINST, effect),
+            dict.fromkeys(AGAINST, interval), {}, {}, None, 1000, (), (), (), None, None,
+            detectable, 3,
         )  # fmt: skip
         return sentence(answer, subject, also.pop("length", "1h"), **also)
 
@@ -53,7 +62,7 @@ def say() -> Say:
 def test_sentiment_is_one(say: Say) -> None:
     what = "the return of BTC 1h ahead"
     assert say(HELPS) == f"Sentiment helps forecast {what}: {GAIN}."
-    assert say(DOES_NOT_HELP) == f"Sentiment does not help forecast {what}: {GAIN}."
+    assert say(DOES_NOT_HELP) == f"Sentiment does not help forecast {what}: {GAIN} ({RULED_OUT})."
     assert say(CANNOT_TELL) == f"Cannot tell whether sentiment helps forecast {what}: {GAIN}."
     hurting = say(HURTS, effect=-0.008, interval=(-0.015, -0.001))
     assert hurting == f"Sentiment hurts the forecast of {what}: {COST}."
@@ -62,7 +71,9 @@ def test_sentiment_is_one(say: Say) -> None:
 def test_metrics_are_many(say: Say) -> None:
     what, gain = "the return of BTC 1h ahead", GAIN.replace(" it ", " them ")
     assert say(HELPS, "onchain") == f"On-chain metrics help forecast {what}: {gain}."
-    assert say(DOES_NOT_HELP, "onchain") == f"On-chain metrics do not help forecast {what}: {gain}."
+    assert say(DOES_NOT_HELP, "onchain") == (
+        f"On-chain metrics do not help forecast {what}: {gain} ({RULED_OUT})."
+    )
     assert say(HURTS, "onchain") == f"On-chain metrics hurt the forecast of {what}: {gain}."
     assert say(CANNOT_TELL, "onchain") == (
         f"Cannot tell whether on-chain metrics help forecast {what}: {gain}."
@@ -72,6 +83,27 @@ def test_metrics_are_many(say: Say) -> None:
 def test_doubt_gives_its_reasons(say: Say) -> None:
     told = say(CANNOT_TELL, reasons=("too few blocks", "no placebo"))
     assert told.endswith(f"{GAIN} (too few blocks; no placebo).")
+
+
+def test_doubt_says_what_would_have_been_found(say: Say) -> None:
+    found = {1.0: (4, 9), 2.0: (16, 17)}
+    told = say(CANNOT_TELL, reasons=("why",), detectable=Detectable(0.01, 0.04, found, 20))
+    assert told.endswith("(why; the smallest gain that would have been found is 1.00 %).")
+    none = say(CANNOT_TELL, detectable=Detectable(None, 0.04, {}, 20))
+    assert none.endswith("(not even a gain of 4.00 % would have been found).")
+
+
+def test_a_gain_says_whether_the_scorer_may_have_read_the_future(say: Say) -> None:
+    doubt = "the scorer may have read the future"
+    assert say(HELPS, young=Young(False, 1.0)).endswith(f"{GAIN} ({doubt}).")
+    assert doubt not in say(HELPS, young=Young(True, 0.01))
+    assert doubt not in say(HELPS)
+    assert doubt not in say(CANNOT_TELL, young=Young(False, 1.0))
+
+
+def test_a_second_look_is_said(say: Say) -> None:
+    assert say(HELPS, look=2).endswith("(2nd look at these data).")
+    assert say(CANNOT_TELL, look=3, reasons=("why",)).endswith("(why; 3rd look at these data).")
 
 
 @pytest.mark.parametrize("word", WORDS)

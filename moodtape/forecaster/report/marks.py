@@ -26,12 +26,13 @@ class Whisker:
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One answer in the picture: its effect against null and against shift."""
+    """One answer in the picture: its effect against null, shift and echo."""
 
     answer: Answer
     label: str
     null: Whisker | None
     shift: Whisker | None
+    echo: Whisker | None
     margin: tuple[float, float] | None
 
 
@@ -98,8 +99,10 @@ def _values(answer: Answer) -> list[float]:
     shown = [
         answer["effect"],
         answer["effect_shift"],
+        answer.get("effect_echo"),
         *(answer["interval"] or ()),
         *(answer["interval_shift"] or ()),
+        *(answer.get("interval_echo") or ()),
         answer["margin"],
         None if missing(answer["margin"]) else -answer["margin"],
         0.0,
@@ -125,6 +128,7 @@ def _group(
             label=f"{a['symbol']}, {horizon(interval, int(a['horizon_bars']))}",
             null=_whisker(axis, a["effect"], a["interval"]),
             shift=_whisker(axis, a["effect_shift"], a["interval_shift"]),
+            echo=_whisker(axis, a.get("effect_echo"), a.get("interval_echo")),
             margin=None if missing(a["margin"]) else _ends(axis, [-a["margin"], a["margin"]]),
         )
         for a in answers

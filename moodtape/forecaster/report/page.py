@@ -65,6 +65,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "contenders": columns,
         "loss_rows": tables.loss_rows(answers, columns),
         "real": tables.real_arm(results),
+        "planted": [answer for answer in answers if answer.get("planted")],
         "spread": spread_rows,
         "spread_axes": spread_axes,
         "fold_strip": strips.fold_strip(results["folds"]),
@@ -114,6 +115,7 @@ def _environment() -> Environment:
         "mark": words.mark,
         "word_class": words.word_class,
         "treatment": words.treatment,
+        "detectable": words.detectable,
     }
     environment.globals |= {"horizon": numbers.horizon, "answer_label": marks.answer_label}
     return environment

@@ -12,7 +12,7 @@ from typing import Any
 from moodtape.forecaster.report.numbers import missing
 from moodtape.forecaster.report.series import ReportSeries
 
-NULL, PERSISTENCE = "null", "persistence"
+NULL, PERSISTENCE, PLANTED = "null", "persistence", "planted"
 KEY = ("symbol", "target", "horizon_bars", "forecaster")
 ANSWER_COLUMNS = (
     "symbol",
@@ -28,6 +28,9 @@ ANSWER_COLUMNS = (
     "effect_shift",
     "effect_shift_low",
     "effect_shift_high",
+    "effect_echo",
+    "effect_echo_low",
+    "effect_echo_high",
     "p_null",
     "p_shift",
     "p_echo",
@@ -35,7 +38,9 @@ ANSWER_COLUMNS = (
     "margin",
     "minimum_detectable_effect",
     "positive_control",
+    "best_days_share",
     "family_size",
+    "level",
     "look",
     "audit",
     "n",
@@ -87,21 +92,31 @@ def real_arm(results: Mapping[str, Any]) -> str | None:
 def contenders(results: Mapping[str, Any]) -> list[Contender]:
     """Return every arm but null, then every baseline, persistence always and first."""
     real = real_arm(results)
-    arms = [str(arm["name"]) for arm in results["arms"]]
+    treated = {str(arm["name"]): arm["treatment"] for arm in results["arms"]}
+    kinds = {name: PLANTED if how == PLANTED else "arm" for name, how in treated.items()}
     simple = [str(name) for name in results["baselines"] if name != PERSISTENCE]
     return [
-        *(Contender(name, "arm", name == real) for name in arms if name != NULL),
+        *(Contender(name, kind, name == real) for name, kind in kinds.items() if name != NULL),
         *(Contender(name, "baseline") for name in (PERSISTENCE, *simple)),
     ]
 
 
 def loss_rows(answers: Sequence[Mapping[str, Any]], columns: Sequence[Contender]) -> list[LossRow]:
-    """Return losses by answer and contender, relative to null's; None where there is none."""
+    """Return losses by answer and contender, relative to null's; None where there is none.
+
+    The best is sought among all but what was planted: that one knows the answers.
+    """
     return [
         LossRow(answer, answer["losses"].get(NULL), relative, min(known, default=None))
         for answer in answers
         for relative in [tuple(relative_loss(answer["losses"], c.name) for c in columns)]
-        for known in [[value for value in relative if value is not None]]
+        for known in [
+            [
+                value
+                for column, value in zip(columns, relative, strict=True)
+                if value is not None and column.kind != PLANTED
+            ]
+        ]
     ]
 
 
@@ -136,7 +151,9 @@ def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -
 
 
 def _flat_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
-    interval, shift = answer["interval"] or (None, None), answer["interval_shift"] or (None, None)
+    nothing = (None, None)
+    interval, shift = answer["interval"] or nothing, answer["interval_shift"] or nothing
+    echo = answer.get("interval_echo") or nothing
     dm = answer["dm"] or {}
     return {
         **{name: answer[name] for name in ANSWER_COLUMNS if name in answer},
@@ -144,6 +161,8 @@ def _flat_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
         "effect_high": interval[1],
         "effect_shift_low": shift[0],
         "effect_shift_high": shift[1],
+        "effect_echo_low": echo[0],
+        "effect_echo_high": echo[1],
         **{f"p_{name}": answer["p"].get(name) for name in ("null", "shift", "echo")},
         "dm_statistic": dm.get("statistic"),
         "dm_p_value": dm.get("p_value"),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moodtape.forecaster.report.numbers import percent
 from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP, HELPS, HURTS, WORDS
 
 _SUBJECTS = {"sentiment": ("sentiment", False), "onchain": ("on-chain metrics", True)}
@@ -14,6 +15,8 @@ _TREATMENTS = {
     "as_is": "as it was",
     "constant": "held constant",
     "shift": "taken from another time",
+    "echo": "as past prices alone would have it",
+    "planted": "taken from another time, with a known effect planted in it",
     "none": "left out",
 }
 
@@ -116,3 +119,15 @@ def word_class(word: str) -> str:
 def treatment(name: str) -> str:
     """Return what an arm does to the subject's inputs, in words."""
     return _TREATMENTS.get(name, name)
+
+
+def detectable(answer: Mapping[str, Any]) -> str:
+    """Return the smallest gain that would have been found, or above which none would have been.
+
+    >>> detectable({"minimum_detectable_effect": None, "detectable": {"above": 0.04}})
+    'above 4.0\xa0%'
+    """
+    above = (answer.get("detectable") or {}).get("above")
+    if above is not None:
+        return f"above {percent(above)}"
+    return percent(answer["minimum_detectable_effect"])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.arms import Inputs
 from moodtape.forecaster.dataset import Column, Dataset
 from moodtape.forecaster.device import Device, prepare
+from moodtape.forecaster.inputs import Inputs
 from moodtape.forecaster.splits import Fold
 from moodtape.forecaster.target import Target
 from moodtape.forecaster.train import Fit, NetworkForecaster
@@ -53,6 +53,7 @@ def small_dataset(symbols: int = 1, seed: int = 0) -> Dataset:
         cutoff=opens + hour,
         decision_time=opens + hour,
         features=features,
+        history=np.zeros((count, 20)),
         columns=tuple(Column(n, g, False, "") for n, g in zip(names, groups, strict=True)),
         targets=targets,
         close=np.ones(count),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.arms import Inputs
 from moodtape.forecaster.device import Device
+from moodtape.forecaster.inputs import Inputs
 from moodtape.forecaster.metrics import brier, squared_error
 from moodtape.forecaster.train import (
     ANSWER_CLIP,

@@ -72,11 +72,13 @@ class Page(HTMLParser):
             self._cell.append(data)
 
     def table(self, *headings: str) -> list[dict[str, str]]:
-        """Return the rows of the one table with these headings; a repeated heading gets a `'`."""
+        """Return the rows of the one table with these headings; a repeated one gets a `'`."""
         [found] = [t for t in self.tables if t and set(headings) <= set(t[0])]
         names: list[str] = []
         for name in found[0]:
-            names.append(name + "'" if name in names else name)
+            while name in names:
+                name += "'"
+            names.append(name)
         return [dict(zip(names, row, strict=True)) for row in found[1:]]
 
 
@@ -189,10 +191,13 @@ def test_numbers_of_the_answers_are_those_of_the_run(large: Callable[..., Run]) 
         assert shares(row["95 % interval"]) == pytest.approx(a["interval"], **near)
         assert share(row["over shift"]) == pytest.approx(a["effect_shift"], **near)
         assert shares(row["95 % interval'"]) == pytest.approx(a["interval_shift"], **near)
+        assert share(row["over echo"]) == pytest.approx(a["effect_echo"], **near)
+        assert shares(row["95 % interval''"]) == pytest.approx(a["interval_echo"], **near)
         assert share(row["margin"]) == a["margin"]
         assert float(row["p null"]) == pytest.approx(a["p"]["null"], abs=0.0005)
         assert float(row["p shift"]) == pytest.approx(a["p"]["shift"], abs=0.0005)
-        assert row["p echo"] == row["smallest detectable"] == "–"
+        assert float(row["p echo"]) == pytest.approx(a["p"]["echo"], abs=0.0005)
+        assert row["smallest detectable"] == "0.60 %"
         assert float(row["p adjusted"]) == pytest.approx(a["p_adjusted"], abs=0.0005)
         assert int(row["forecasts"].replace(",", "")) == a["n"]
         assert row["blocks"] == "49"
@@ -284,6 +289,44 @@ def test_eight_symbols_with_nine_questions_each_stay_in_order(large: Callable[..
     assert len(overview[0]) == 10
     assert html.count('class="small-panel') == 144
     assert len(html) < 2_500_000, "a page is for reading, not for storing series"
+
+
+def test_what_was_planted_and_found_is_told(small: Run) -> None:
+    results, series = small
+    page = Page(render_page(results, series))
+    [row] = page.table("planted", "found")
+    assert share(row["gain over null"]) == pytest.approx(0.0031)
+    assert row["found"] == "yes"
+    assert "0.60 %: 16 of 17" in " ".join(row.values())
+    results["results"][0]["detectable"], looked = None, results["results"][0]["detectable"]
+    [row] = Page(render_page(results, series)).table("planted", "found")
+    assert list(row.values())[-1] == "–", "nobody looked"
+    results["results"][0].update(minimum_detectable_effect=None, detectable=looked)
+    results["results"][0]["detectable"].update(above=0.024)
+    page = Page(render_page(results, series))
+    assert page.table("verdict", "p adjusted")[0]["smallest detectable"] == "above 2.4 %"
+
+
+def test_the_first_screen_shows_the_gain_over_every_placebo(small: Run) -> None:
+    results, series = small
+    first = Page(render_page(results, series)).text.partition("Answers")[0]
+    assert "over shift [−0.41, +0.45] %, over echo [−0.28, +0.46] %" in " ".join(first.split())
+    assert "a gain of 0.60 % would have been found" in " ".join(first.split())
+
+
+def test_a_run_from_before_echo_and_planted_still_has_its_page(small: Run) -> None:
+    results, series = small
+    [only] = results["results"]
+    for name in ("effect_echo", "interval_echo", "detectable", "planted", "best_days_share"):
+        del only[name]
+    only.update(minimum_detectable_effect=None, p={"null": 0.3, "shift": 0.4, "echo": None})
+    for name in ("echo", "planted"):
+        del only["losses"][name]
+    results["arms"] = [a for a in results["arms"] if a["name"] not in ("echo", "planted")]
+    page = Page(render_page(results, series))
+    [row] = page.table("verdict", "p adjusted")
+    assert row["over echo"] == row["p echo"] == row["smallest detectable"] == "–"
+    assert "over echo" not in page.text.partition("Answers")[0]
 
 
 def test_metrics_under_test_are_called_so(small: Run) -> None:

@@ -29,14 +29,19 @@ def test_losses_stand_relative_to_null_with_persistence_always_there(small: Run)
         "price",
         "price+sentiment",
         "shift",
+        "echo",
+        "planted",
         "persistence",
         "reversal",
     ]
     assert [c.name for c in columns if c.real] == ["price+sentiment"]
     [row] = loss_rows(results["results"], columns)
     assert row.null == 0.25
-    assert row.relative == pytest.approx((0.002, -0.0012, -0.001, 0.0, -0.004))
+    assert row.relative == pytest.approx((0.002, -0.0012, -0.001, -0.0004, -0.0032, 0.0, -0.004))
     assert row.best == pytest.approx(-0.004)
+    results["results"][0]["losses"]["planted"] = 0.2
+    [row] = loss_rows(results["results"], columns)
+    assert row.best == pytest.approx(-0.004), "what was planted is no rival"
 
 
 def test_the_arm_in_question_is_the_fullest_of_the_subject(small: Run) -> None:
@@ -58,7 +63,11 @@ def test_the_files_hold_the_run(small: Run, tmp_path: Path) -> None:
     assert float(answer["effect"]) == given["effect"]
     assert [float(answer["effect_low"]), float(answer["effect_high"])] == given["interval"]
     assert float(answer["p_null"]) == given["p"]["null"]
-    assert answer["p_echo"] == answer["minimum_detectable_effect"] == ""
+    assert float(answer["p_echo"]) == given["p"]["echo"]
+    assert [float(answer["effect_echo_low"]), float(answer["effect_echo_high"])] == given[
+        "interval_echo"
+    ]
+    assert float(answer["minimum_detectable_effect"]) == 0.006
     assert answer["verdict"] == "cannot tell"
     assert [float(v) for v in answer["seed_effects"].split()] == given["seed_effects"]
     arms = {row["name"]: row for row in rows_of(tmp_path / "csv/arms.csv")}

@@ -1,0 +1,190 @@
+"""The smallest effect that a study would have found, measured by planting effects.
+
+    1. plant      an effect of some size, one target at a time, in twenty draws
+    2. fit        the linear forecaster, for cost: every fold, every draw
+    3. ask        whether the draw would have been called `helps`, all conditions included
+    4. search     from the margin upward or downward, until four draws in five are found
+
+Never from a standard error: what counts is whether the instrument would have spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.config import Config
+from moodtape.forecaster.ablation import margins, scaled_features
+from moodtape.forecaster.evidence import Case, evidence_of
+from moodtape.forecaster.inputs import Draw, build_inputs
+from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.metrics import deciding_loss
+from moodtape.forecaster.shift import shift_room
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from moodtape.forecaster.arms import Arm
+    from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.splits import Fold
+    from moodtape.forecaster.verdict import Evidence
+
+    Floats = NDArray[np.float64]
+
+GRID = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Sizes that are tried, in margins."""
+
+SHARE = 0.8
+"""Of the draws, how many must be found."""
+
+Found = Callable[["Case", "Evidence"], bool]
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """What the linear forecaster would have found.
+
+    smallest: share of null's loss; None where not even the largest was found.
+    largest: the largest size that was tried.
+    found: by size tried, in margins: draws found, draws tried.
+    draws: of each size, at most; a size is left when its share can no longer be missed or met.
+    """
+
+    smallest: float | None
+    largest: float
+    found: dict[float, tuple[int, int]]
+    draws: int
+
+    @property
+    def seen_at_margin(self) -> bool:
+        """Say whether an effect of the margin's size is found often enough."""
+        return _passes(*self.found.get(1.0, (0, 0)), self.draws) is True
+
+
+def smallest_effects(
+    cases: Sequence[Case],
+    found: Found,
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    arm: Arm,
+    config: Config,
+    progress: Callable[[str], None] | None = None,
+) -> dict[tuple[int, str], Detectable]:
+    """Return for each case of the linear forecaster the smallest effect it would have found.
+
+    Args:
+        cases: of the linear study, one a symbol and target.
+        found: says of a case and the evidence of a draw whether it would be called `helps`.
+        arm: `planted`.
+    """
+    made: dict[tuple[int, str], Detectable] = {}
+    for key in dataset.targets:
+        own = [case for case in cases if case.key == key]
+        search = _Search(dataset, [f for f in folds if len(f.test)], arm, config, key)
+        tried: dict[int, dict[float, tuple[int, int]]] = {c.symbol: {} for c in own}
+        while open_ := {c.symbol: s for c in own if (s := _next(tried[c.symbol], search.draws))}:
+            size = min(open_.values(), key=lambda s: abs(np.log(s)))
+            asking = [case for case in own if open_.get(case.symbol) == size]
+            if progress is not None:
+                progress(f"planting effects on {key}: {size:g} margins")
+            for symbol, counts in search.count(asking, size, found).items():
+                tried[symbol][size] = counts
+        largest = GRID[-1] * search.margin
+        for case in own:
+            passed = [s for s, c in tried[case.symbol].items() if _passes(*c, search.draws)]
+            smallest = min(passed) * search.margin if passed else None
+            by_size = dict(sorted(tried[case.symbol].items()))
+            made[case.symbol, key] = Detectable(smallest, largest, by_size, search.draws)
+    return made
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Effects of one target, planted and looked for."""
+
+    dataset: Dataset
+    folds: Sequence[Fold]
+    arm: Arm
+    config: Config
+    key: str
+
+    @property
+    def margin(self) -> float:
+        """Return the gain that matters, as a share of null's loss."""
+        return margins(self.dataset, self.config)[self.key]
+
+    @property
+    def draws(self) -> int:
+        """Return how many draws of a size are made."""
+        return self.config.verdict.planted_draws
+
+    def count(self, cases: Sequence[Case], size: float, found: Found) -> dict[int, tuple[int, int]]:
+        """Return for each case in how many draws of a size it was found, and of how many."""
+        counts = {case.symbol: (0, 0) for case in cases}
+        for draw in range(self.draws):
+            asking = [c for c in cases if _passes(*counts[c.symbol], self.draws) is None]
+            if not asking:
+                break
+            forecast = self._forecast(size, draw)
+            for case in asking:
+                losses = self._losses(case, forecast)
+                evidence = evidence_of(case, losses, self.dataset, self.config, True)
+                hits, tried = counts[case.symbol]
+                counts[case.symbol] = (hits + found(case, evidence), tried + 1)
+        return counts
+
+    def _forecast(self, size: float, draw: int) -> Floats:
+        """Return forecasts of all rows under one draw; NaN where nothing is tested. (R,)"""
+        alone = replace(self.dataset, targets={self.key: self.dataset.targets[self.key]})
+        room, _ = shift_room(self.dataset, self.config)
+        result = np.full(len(self.dataset.cutoff), np.nan)
+        for fold in self.folds:
+            gains = {self.key: size * self.margin}
+            drawn = Draw(draw, self.config.seed, room, fold, gains)
+            inputs = build_inputs(alone, scaled_features(alone, fold), self.arm, drawn)
+            result[fold.test] = fit_predict_linear(alone, inputs, fold, fold.test, seed=draw)[
+                self.key
+            ]
+        return result
+
+    def _losses(self, case: Case, forecast: Floats) -> Floats:
+        target, rows = self.dataset.targets[self.key], case.losses.rows
+        scale = self.dataset.trailing_variance[rows]
+        return deciding_loss(
+            target.name, target.y[rows], forecast[rows], scale, target.horizon_bars
+        )[None, :]
+
+
+def _passes(hits: int, tried: int, draws: int) -> bool | None:
+    """Say whether enough draws were found, or None while that is open.
+
+    >>> _passes(16, 18, 20), _passes(15, 20, 20), _passes(4, 9, 20), _passes(3, 4, 20)
+    (True, False, False, None)
+    """
+    needed = int(np.ceil(SHARE * draws))
+    if hits >= needed:
+        return True
+    return False if tried - hits > draws - needed else None
+
+
+def _next(tried: dict[float, tuple[int, int]], draws: int) -> float | None:
+    """Return the size to try next: from the margin up until one is found, else down until not.
+
+    >>> _next({}, 20), _next({1.0: (16, 16)}, 20), _next({1.0: (0, 5)}, 20)
+    (1.0, 0.5, 2.0)
+    >>> _next({1.0: (16, 16), 0.5: (0, 5)}, 20), _next({1.0: (0, 5), 2.0: (16, 20)}, 20)
+    (None, None)
+    """
+    if not tried:
+        return 1.0
+    passed = [size for size, counts in tried.items() if _passes(*counts, draws)]
+    up = not _passes(*tried[1.0], draws)
+    if up and passed:
+        return None
+    at = GRID.index(max(tried) if up else min(tried)) + (1 if up else -1)
+    if not up and min(tried) not in passed:
+        return None
+    return GRID[at] if 0 <= at < len(GRID) else None

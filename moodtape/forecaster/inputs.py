@@ -1,0 +1,88 @@
+"""The matrices that a forecaster is given in an arm.
+
+An arm's inputs are two matrices: the market (price, calendar, and what the arm adds) and
+the subject, the group under test, treated as the arm says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moodtape.forecaster.arms import ECHO, PLACEBOS, PLANTED, Arm, tone_columns
+from moodtape.forecaster.echo import echoed
+from moodtape.forecaster.planted import planted
+from moodtape.forecaster.shift import Room, displaced
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.splits import Fold
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Scaled inputs of one arm: market (R, Fm) and subject (R, Fs); Fs may be 0."""
+
+    market: Floats
+    subject: Floats
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a treatment that is drawn needs to know.
+
+    number: of the draw; every number gives another placebo. seed: of the study.
+    room: how far a shift may go.
+    fold: an echo is fitted on its training rows, a planted effect scaled on them.
+    gains: by target key, what share of the loss a planted effect is worth.
+    """
+
+    number: int
+    seed: int
+    room: Room
+    fold: Fold
+    gains: Mapping[str, float]
+
+
+def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None = None) -> Inputs:
+    """Return an arm's inputs from the scaled feature matrix.
+
+    Args:
+        scaled: shape (R, F), zero where missing.
+        draw: for `shift`, `echo` and `planted`; other arms need none.
+    """
+    names = [c.group for c in dataset.columns]
+    market = [i for i, g in enumerate(names) if g in arm.groups and g != arm.subject]
+    subject = [i for i, g in enumerate(names) if g == arm.subject and g in arm.groups]
+    values = scaled[:, subject]
+    if arm.treatment == "none":
+        values = values[:, :0]
+    elif arm.treatment == "constant":
+        values = np.zeros_like(values)
+    elif arm.treatment in (*PLACEBOS, PLANTED):
+        if draw is None:
+            raise ValueError(f"an arm of treatment {arm.treatment!r} needs a draw")
+        tone = [subject.index(i) for i in tone_columns(dataset, arm.subject)]
+        present = ~np.isnan(dataset.features[:, tone_columns(dataset, arm.subject)])
+        values = values.copy()
+        values[:, tone] = _treated(values[:, tone], present, dataset, arm.treatment, draw)
+    return Inputs(scaled[:, market], values)
+
+
+def _treated(
+    tone: Floats, present: NDArray[np.bool_], dataset: Dataset, treatment: str, draw: Draw
+) -> Floats:
+    """Return the columns that carry tone as a placebo or the positive control has them."""
+    if treatment == ECHO:
+        return echoed(tone, present, dataset, draw.fold, draw.seed, draw.number)
+    moved = displaced(tone, dataset, draw.room, draw.number)
+    if treatment == PLANTED:
+        return planted(moved, dataset, draw.fold, draw.gains, draw.seed, draw.number)
+    return moved

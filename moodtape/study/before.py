@@ -1,0 +1,58 @@
+"""What was tried on these data before, and what that costs the study at hand.
+
+Each hypothesis of an earlier trial over mostly the same test span joins the family with a
+p-value of one. The same config over another span is the next look at a growing record: look
+k is tested at level / (k (k + 1)), so that all later looks together spend half a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from moodtape.config import Config
+
+if TYPE_CHECKING:
+    from moodtape.storage.ledger import Earlier
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a study must make up for.
+
+    level: one-sided, of the family. hypotheses: tried before; each joins the family.
+    look: by question, the number of this look.
+    """
+
+    level: float
+    hypotheses: int = 0
+    look: Mapping[str, int] = field(default_factory=dict)
+
+
+def before_of(config: Config, earlier: Mapping[str, Earlier]) -> Before:
+    """Return what the ledger's counts cost."""
+    spans = max((e.spans for e in earlier.values()), default=0)
+    return Before(
+        level=level_of_look(config.verdict.level, 1 + spans),
+        hypotheses=max((e.hypotheses for e in earlier.values()), default=0),
+        look={question: e.look for question, e in earlier.items()},
+    )
+
+
+def level_of_look(level: float, look: int) -> float:
+    """Return the level at which the k-th look of one config is tested.
+
+    >>> level_of_look(0.024, 1), level_of_look(0.024, 2), level_of_look(0.024, 3)
+    (0.024, 0.004, 0.002)
+    """
+    return level if look == 1 else level / (look * (look + 1))
+
+
+def question_key(symbol: str, target: str, horizon_bars: int) -> str:
+    """Return the name of a question in plan and ledger.
+
+    >>> question_key("BTC", "return", 1)
+    'BTC return 1'
+    """
+    return f"{symbol} {target} {horizon_bars}"
