@@ -48,7 +48,7 @@ def nightly(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Do the night: what `tick` does, and train anew where that is due.
+    """Do the night: what `tick` does, train anew where that is due, write a page, make a backup.
 
     Run twice in a night, it goes on at the first step that is not done. Decisions of nights
     that nobody ran are made up for, each from what was known then.

@@ -20,6 +20,9 @@ class NightlySection(Section):
     catch_up_days: float = Field(
         31, gt=0, description="decisions that were missed longer ago get no forecast"
     )
+    signals: str = Field(
+        "signals.json", description="file of the newest forecasts, from the project's folder"
+    )
     void_after_h: float = Field(
         72, gt=0, description="a forecast whose bars have not come so long after its end is void"
     )

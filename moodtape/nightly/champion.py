@@ -19,14 +19,11 @@ def models_in_use(settings: Settings) -> list[Path]:
     return sorted((p.parent for p in settings.runs.glob(f"*/{SERVED}")), reverse=True)
 
 
-def champion(settings: Settings, now: datetime) -> dict[str, Any] | None:
-    """Return the run of the model in use, until when it was trained, and its age; or None."""
-    folders = models_in_use(settings)
-    if not folders:
-        return None
-    until = datetime.fromisoformat(read_json(folders[0] / SERVED)["trained_until"])
-    return {
-        "run": folders[0].name,
-        "trained_until": until,
-        "age_days": round((now - until) / DAY, 1),
-    }
+def champion(settings: Settings, at: datetime) -> dict[str, Any] | None:
+    """Return the newest model trained by then: its run, until when it was trained, its age."""
+    for folder in models_in_use(settings):
+        until = datetime.fromisoformat(read_json(folder / SERVED)["trained_until"])
+        if until <= at:
+            days = round((at - until) / DAY, 1)
+            return {"run": folder.name, "trained_until": until, "age_days": days}
+    return None

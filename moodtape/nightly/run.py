@@ -133,6 +133,7 @@ def run_rhythm(
         wait_s = settings.config.storage.lock_wait_s
         held.enter_context(_lock_of(settings, rhythm, f"{rhythm} of this project", wait_s))
         planned = _planned(moment, rhythm, order)
+        moment = replace(moment, missed=planned.missed)
         results = _run_steps(moment, rhythm, planned.todo)
         result = replace(planned, steps=tuple(results))
         if planned.todo:

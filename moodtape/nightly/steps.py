@@ -20,6 +20,7 @@ class Moment:
     """What a step runs with.
 
     slot: the hour or the night that it is for. clock: what time it is.
+    missed: nights before it that nobody ran.
     timing: of the network; the machine's own where None.
     """
 
@@ -28,6 +29,7 @@ class Moment:
     clock: Callable[[], datetime]
     timing: Timing | None = None
     tell: Callable[[int, int, str], None] | None = None
+    missed: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,37 @@ def retrain(moment: Moment) -> Did:
 
 
 def forecast(moment: Moment) -> Did:
-    """Forecast the newest bar, and those that were missed."""
+    """Forecast the newest bar, and those that were missed; write the signal file."""
     from moodtape.nightly.model import forecast_all
+    from moodtape.nightly.signal import write_newest
 
     made = forecast_all(moment.settings, moment.clock())
     if made is None:
         return Did(state="skipped", why="There is no model yet. Run: moodtape train")
-    counts = {"forecasts": made.new, "late": made.late}
+    if made.late:  # answers of what was made up for may be known already
+        settle(moment)
+    signals = write_newest(moment.settings, moment.clock())
+    counts = {"forecasts": made.new, "late": made.late, "signals": signals}
     if made.held:
         return Did(counts, "partial", DataStale(" ".join(made.held)))
     return Did(counts)
+
+
+def report(moment: Moment) -> Did:
+    """Write the page of this night and of those that were missed."""
+    from moodtape.nightly.pages import write_nights
+
+    nights = write_nights(moment.settings, [*moment.missed, moment.slot], moment.clock())
+    return Did({"pages": len(moment.missed) + 1, "nights": nights})
+
+
+def backup(moment: Moment) -> Did:
+    """Copy the warehouse, open the copy and compare it."""
+    from moodtape.backup import make_backup
+    from moodtape.study.project import warehouse_of
+
+    made = make_backup(moment.settings, warehouse_of(moment.settings), moment.clock())
+    return Did({"backup": made.name, "rows": made.rows})
 
 
 TICK: Mapping[str, Step] = {
@@ -118,6 +141,8 @@ NIGHTLY: Mapping[str, Step] = {
     "settle": settle,
     "retrain": retrain,
     "forecast": forecast,
+    "report": report,
+    "backup": backup,
 }
 LONG = ("retrain",)
 """Steps that read, close and work: meanwhile the other rhythm may do its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from moodtape.storage.db import query
 
@@ -88,3 +88,12 @@ def live_forecasts(connection: Connection, as_of: datetime) -> pd.DataFrame:
 def settlement_counts(connection: Connection) -> list[tuple[str, int]]:
     """Return how many forecasts are settled, void, late or waiting."""
     return connection.execute(query("settlement_counts")).fetchall()
+
+
+def newest_forecasts(
+    connection: Connection, as_of: datetime, cutoff_by: datetime
+) -> list[dict[str, Any]]:
+    """Return the newest forecast of each symbol and horizon, of those made and cut off by then."""
+    cursor = connection.execute(query("forecasts_newest"), {"as_of": as_of, "cutoff_by": cutoff_by})
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -39,7 +39,7 @@ def test_a_tick_does_the_hour_and_is_done_then(ready: World) -> None:
     assert (first.exit_code, first.slot) == (0, ready.now - 3 * MINUTE)
     assert first.steps[0].counts["bars"] == {"state": "done", "new": 1}
     assert first.steps[3].counts == {"settled": 1, "void": 0, "waiting": 0}
-    assert first.steps[4].counts == {"forecasts": 1, "late": 0}
+    assert first.steps[4].counts == {"forecasts": 1, "late": 0, "signals": 1}
     beat = json.loads((ready.folder / "heartbeat.json").read_text())
     assert (beat["rhythm"], beat["exit_code"], beat["schema_version"]) == ("tick", 0, 1)
     assert [s["state"] for s in beat["steps"]] == ["done"] * 5
@@ -50,7 +50,7 @@ def test_a_tick_does_the_hour_and_is_done_then(ready: World) -> None:
     assert ready.asked == []
     forced = ready.run("tick", Order(from_step="settle"))
     assert [s.step for s in forced.steps] == ["settle", "forecast"]
-    assert forced.steps[1].counts == {"forecasts": 0, "late": 0}
+    assert forced.steps[1].counts == {"forecasts": 0, "late": 0, "signals": 1}
     attempts = rows(ready, "SELECT step, max(attempt) FROM step WHERE slot ="
                     f" '{first.slot.isoformat()}' GROUP BY step ORDER BY 1")  # fmt: skip
     assert attempts == [("forecast", 2), ("hours", 1), ("ingest", 1), ("score", 1), ("settle", 2)]
@@ -106,7 +106,7 @@ def test_missed_hours_are_made_up_for_with_what_was_known_then(
         other.now += HOUR
     ready.now += 3 * HOUR
     result = ready.run("tick")
-    assert result.steps[4].counts == {"forecasts": 4, "late": 3}
+    assert result.steps[4].counts == {"forecasts": 4, "late": 3, "signals": 1}
     told = "SELECT cutoff, p_up, mean, volatility, quantiles, venue FROM forecast ORDER BY 1"
     assert rows(ready, "SELECT late FROM forecast ORDER BY cutoff") == [
         (False,), (True,), (True,), (True,), (False,),
