@@ -132,7 +132,8 @@ def test_every_column_is_documented_with_its_definition() -> None:
 
 
 FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-GUIDES = [page for page in (ROOT / "README.md", ROOT / "docs" / "guide.md") if page.exists()]
+NAMES = ("README.md", "docs/guide.md", "docs/nightly.md")
+GUIDES = [page for name in NAMES if (page := ROOT / name).exists()]
 
 
 def typed_lines(page: Path) -> list[str]:

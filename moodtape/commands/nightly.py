@@ -108,3 +108,31 @@ def _told(counts: Any) -> str:
         f"{name} {value['new']:,} new" if isinstance(value, dict) else f"{name} {value}"
         for name, value in counts.items()
     )
+
+
+def schedule(
+    print_for: Annotated[
+        str | None,
+        typer.Option("--print", help="Print units for systemd, lines for cron, or a compose file."),
+    ] = None,
+    config: ConfigFiles = None,
+    project: Project = None,
+) -> None:
+    """Start both rhythms at their times, here in the foreground, or print what a scheduler needs.
+
+    In the foreground it needs the `schedule` extra and runs until Ctrl-C or SIGTERM.
+    """
+    from moodtape.errors import UsageError, did_you_mean
+    from moodtape.nightly.schedule import KINDS, keep_going, unit_text
+
+    settings = settings_of(project, config)
+    if print_for is None:
+        keep_going(settings, note)
+        return
+    for kind in KINDS:
+        if kind == print_for:
+            say(unit_text(settings, kind).rstrip("\n"))
+            return
+    raise UsageError(
+        f"--print {print_for}: it is one of {', '.join(KINDS)}.{did_you_mean(print_for, KINDS)}"
+    )

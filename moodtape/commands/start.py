@@ -54,7 +54,17 @@ KEYS_TEXT = """\
 # you have. Each is read from the environment first. None is needed for a first run.
 """
 
-IGNORED = ".env\nmoodtape.duckdb*\nraw/\nruns/\n"
+IGNORED = """\
+.env
+moodtape.duckdb*
+raw/
+runs/
+backups/
+nights/
+.moodtape/
+heartbeat.json
+signals.json
+"""
 
 NEXT = """\
 Made {folder}. Next:
