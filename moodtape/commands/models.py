@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from moodtape.commands.console import note, print_json, print_table, say, steps
-from moodtape.commands.options import ConfigFiles, Json, Project, Quiet, instant, settings_of
+from moodtape.commands.options import (
+    ConfigFiles,
+    DeviceName,
+    Json,
+    Project,
+    Quiet,
+    device_of,
+    instant,
+    settings_of,
+)
 from moodtape.commands.show import models_app as app
 from moodtape.errors import MoodtapeError, UsageError
 
@@ -115,6 +124,7 @@ def score_files(
     threads: Annotated[
         int | None, typer.Option(help="Cores; on ray, of each worker. Else storage.threads.", min=1)
     ] = None,
+    device: DeviceName = None,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -122,18 +132,20 @@ def score_files(
 ) -> None:
     """Score the texts of Parquet files into Parquet files, without a warehouse.
 
-    Part by part: a run that was killed goes on where it was.
+    Part by part: a run that was killed goes on where it was. `auto` is the CPU here.
     """
     from moodtape.nlp.many import score_files as score
 
     if executor not in ("local", "ray"):
         raise UsageError(f"--executor {executor}: it is local or ray.")
-    settings = settings_of(project, config, {"sentiment.scorer": scorer})
+    settings = settings_of(
+        project, config, {"sentiment.scorer": scorer, "sentiment.device": device}
+    )
     with steps(quiet or as_json) as told:
         done = score(
             files, out, settings.config.sentiment.scorer, column, keep or (),
             "ray" if executor == "ray" else "local", threads or settings.config.storage.threads,
-            lambda done, total: told.amount(done, total, "texts"),
+            lambda done, total: told.amount(done, total, "texts"), device_of(settings),
         )  # fmt: skip
     if as_json:
         print_json({"schema_version": 1, "command": "models score-files", "warnings": [],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -88,6 +88,11 @@ def _every_symbol(settings: Settings) -> list[str]:
 
     with warehouse_of(settings).read() as connection:
         return stored_symbols(connection, settings.config.market.interval)
+
+
+def device_of(settings: Settings) -> Literal["cpu", "gpu"]:
+    """Return where a scorer computes whose scores go into no warehouse: `auto` is the CPU."""
+    return "gpu" if settings.config.sentiment.device == "gpu" else "cpu"
 
 
 def study_overrides(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from moodtape.commands.console import note, print_json, print_table, say
-from moodtape.commands.options import ConfigFiles, DeviceName, Json, Project, settings_of
+from moodtape.commands.options import ConfigFiles, DeviceName, Json, Project, device_of, settings_of
 
 config_app = typer.Typer(help="See the settings.", no_args_is_help=True)
 models_app = typer.Typer(help="Look at scorers.", no_args_is_help=True)
@@ -175,14 +175,14 @@ def evaluate(
     """Say how well a scorer agrees with labels of your own; `auto` is the CPU here."""
     from moodtape.nlp.evaluate import evaluate as compare
     from moodtape.nlp.evaluate import read_labelled
-    from moodtape.nlp.registry import Device, load_scorer, scorer_id
+    from moodtape.nlp.registry import load_scorer, scorer_id
 
     settings = settings_of(
         project, config, {"sentiment.scorer": scorer, "sentiment.device": device}
     )
     sentiment = settings.config.sentiment
-    where: Device = "gpu" if sentiment.device == "gpu" else "cpu"
-    chosen = load_scorer(sentiment.scorer, settings.config.storage.threads, where)
+    threads = settings.config.storage.threads
+    chosen = load_scorer(sentiment.scorer, threads, device_of(settings))
     result = compare(chosen, read_labelled(labelled))
     if as_json:
         print_json({"schema_version": 1, "command": "models evaluate", "warnings": [],

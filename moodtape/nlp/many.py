@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from moodtape.errors import UsageError
 from moodtape.nlp.parts import Part, is_scored, plan_parts, read_part, write_part
-from moodtape.nlp.registry import load_scorer, scorer_id
+from moodtape.nlp.registry import Device, load_scorer, scorer_id
 from moodtape.nlp.score import Progress, score_page
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def score_files(
     executor: Executor = "local",
     threads: int = 2,
     progress: Progress | None = None,
+    device: Device = "cpu",
 ) -> FilesSummary:
     """Score the texts of Parquet files into Parquet files in `out`, part by part.
 
@@ -67,14 +68,18 @@ def score_files(
         executor: `local`, or `ray`: a running cluster that RAY_ADDRESS names, else one made here.
         threads: cores of the scorer, of each worker's on ray.
         progress: called with rows done and rows to do, at the beginning too.
+        device: where the scorer computes; on ray that is the CPU.
 
     Raises:
         UnreadableFile: a file is no Parquet or lacks a column.
         UsageError: two files have one name; `out` holds scores of something else; no such
-            scorer; the `ray` extra is missing.
+            scorer, or none for this device; the `ray` extra is missing, or torch.
+        DataMissing: a GPU is asked for, and there is none.
     """
+    if executor == "ray" and device == "gpu":
+        raise UsageError("--executor ray scores on CPUs alone. Leave out one of ray and gpu.")
     started = time.monotonic()
-    loaded = load_scorer(scorer, threads)
+    loaded = load_scorer(scorer, threads, device)
     out.mkdir(parents=True, exist_ok=True)
     parts = plan_parts(files, out, scorer_id(loaded), column, tuple(keep))
     waiting = [part for part in parts if not is_scored(part)]

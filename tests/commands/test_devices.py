@@ -69,6 +69,14 @@ def test_what_cannot_run_there_is_refused_and_nothing_takes_its_place(
     done = run("models", "evaluate", labelled, "--device", "gpu", *where)
     assert done.code == 2
     assert "torch" in done.err
+    files = ("models", "score-files", labelled, "--out", tmp_path / "out", "--device", "gpu")
+    done = run(*files, *where)
+    assert done.code == 2
+    assert "torch" in done.err
+    assert not list((tmp_path / "out").iterdir())
+    done = run(*files, "--executor", "ray", *where)
+    assert done.code == 2
+    assert "scores on CPUs alone" in done.err
     done = run("models", "evaluate", labelled, "--device", "auto", "--json", *where)
     assert json.loads(done.out)["scorer"] == CPU
 

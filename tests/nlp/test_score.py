@@ -180,6 +180,15 @@ def test_interrupted_and_rerun_is_as_in_one_go(
     assert everything(broken) == everything(whole)
 
 
+def test_a_scorer_may_ask_for_other_pages(make: Callable[[str], Warehouse]) -> None:
+    class InThrees(LexiconScorer):
+        page_texts = 3
+
+    said: list[int] = []
+    run(make("a"), InThrees(), progress=lambda done, total: said.append(done))
+    assert said == [0, 3, 6, DIFFERENT]
+
+
 def test_progress_counts_pages(
     make: Callable[[str], Warehouse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
