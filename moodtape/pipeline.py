@@ -219,20 +219,26 @@ def train(
 ) -> dict[str, Any]:
     """Fit the model that is served on everything known, and return what its fitting measured.
 
+    A run of the same model that was interrupted goes on in its folder.
+
     parent: where the run folder is made; one that is not in `runs` is not served.
     """
     from moodtape.forecaster.arms import real_arm
+    from moodtape.forecaster.checkpoint import held, interrupted
     from moodtape.forecaster.runs import make_run_folder
-    from moodtape.study.training import train_served
+    from moodtape.study.training import served_key, train_served
 
     tell = progress or (lambda done, total, what: None)
     began = now or utc_now()
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
-    folder = make_run_folder(parent or settings.runs, new_run_id(began))
-    result = train_served(
-        ground, folder, real_arm(ground.arms), command, lambda what: tell(0, 0, what)
-    )
+    arm, parent = real_arm(ground.arms), parent or settings.runs
+    begun = interrupted(parent, served_key(ground, arm))
+    if begun is not None:
+        tell(0, 0, f"going on with {begun.name}")
+    folder = begun or make_run_folder(parent, new_run_id(began))
+    with held(folder):
+        result = train_served(ground, folder, arm, command, tell)
     _note_run(settings, folder.name, "train", command, {"epochs": result["epochs"]}, began)
     return result
 

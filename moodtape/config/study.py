@@ -151,6 +151,17 @@ class TrainingSection(Section):
     patience: int = Field(3, ge=1, description="epochs without gain on `stop` before stopping")
     batch_size: int = Field(128, ge=1, description="rows of a gradient step")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam at the start")
+    schedule: Literal["constant", "cosine", "plateau"] = Field(
+        "plateau",
+        description="of the learning rate: as it is, falling to nothing over all epochs, or halved"
+        " when `stop` gains nothing",
+    )
+    clip_norm: float = Field(
+        1.0, ge=0, description="each weight's gradient is cut to this norm; 0 = never"
+    )
+    tensorboard: bool = Field(
+        False, description="`train` writes its curves for TensorBoard into the run's folder"
+    )
     max_rows: int = Field(
         0, ge=0, description="train on every k-th row so that at most so many remain; 0 = all"
     )

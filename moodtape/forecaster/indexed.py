@@ -5,6 +5,7 @@ Imports keras at the top, so import it only where a network is trained.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -57,11 +58,18 @@ class IndexedNetwork:
     Args:
         rows: R, rows of the matrices it gathers from.
         rate: learning rate at the start of each fit.
+        clip_norm: gradients of a weight are cut to this norm; 0 leaves them.
         jit_compile: compile a step as a whole.
     """
 
     def __init__(
-        self, settings: NetworkSection, shape: Shape, rows: int, rate: float, jit_compile: bool
+        self,
+        settings: NetworkSection,
+        shape: Shape,
+        rows: int,
+        rate: float,
+        clip_norm: float,
+        jit_compile: bool,
     ) -> None:
         self.settings, self.shape, self.rate = settings, shape, rate
         self.core = build_model(settings, shape, seed=0)
@@ -80,7 +88,7 @@ class IndexedNetwork:
         self._reader = keras.Model(row, with_gate(self.core)(windows))
         self._reader.jit_compile = jit_compile
         self.model.compile(
-            optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
+            optimizer=keras.optimizers.Adam(rate, clipnorm=clip_norm or None),
             loss={key: _loss(key) for key in shape.targets},
             jit_compile=jit_compile,
         )
@@ -104,6 +112,16 @@ class IndexedNetwork:
         optimizer.learning_rate = self.rate
         for name, gather in self._gathers.items():
             gather.matrix.assign(np.asarray(matrices[name]).astype(gather.matrix.dtype))
+
+    def assign(self, network: Sequence[Any], optimizer: Sequence[Any] = ()) -> None:
+        """Give every variable of the network, and of the optimizer if named, these values."""
+        targets = list(zip(self.core.variables, network, strict=True))
+        if optimizer:
+            if not self.model.optimizer.built:
+                self.model.optimizer.build(self.model.trainable_variables)
+            targets += zip(self.model.optimizer.variables, optimizer, strict=True)
+        for variable, values in targets:
+            variable.assign(values)
 
     def predict(self, rows: Rows, batch: int = 512) -> dict[str, Any]:
         """Return the outputs at some rows in batches of one fixed shape: key -> (n,) float64.

@@ -46,7 +46,9 @@ def make_run_folder(runs: Path, run_id: str) -> Path:
 
 def config_hash(config: Config) -> str:
     """Return a hash of every setting but the seed; two runs that share it are one trial."""
-    values = config.model_dump(mode="json", exclude={"seed", *BESIDE})
+    values = config.model_dump(
+        mode="json", exclude={**dict.fromkeys(("seed", *BESIDE), True), "training": {"tensorboard"}}
+    )
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

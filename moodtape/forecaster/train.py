@@ -2,14 +2,13 @@
 
 1. scale      answers by the training rows (`TargetScales`)
 2. reset      weights and dropout from the fit's own seed
-3. fit        Adam, order drawn by seed; `stop` rows end it and slow it down
+3. fit        Adam, order drawn by seed; `stop` rows end it and slow it down (`course.py`)
 4. restore    the weights of the epoch that was best on `stop`
 5. forecast   back in the answers' own units
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,10 @@ from moodtape.forecaster.windows import thin
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from moodtape.forecaster.checkpoint import Checkpoint
+    from moodtape.forecaster.course import Progress
     from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.events import EventFile
     from moodtape.forecaster.indexed import IndexedNetwork
     from moodtape.forecaster.inputs import Inputs
     from moodtape.forecaster.splits import Fold
@@ -107,6 +109,19 @@ class Fit:
         return answers | {k: v for k, v in outputs.items() if k == GATE}
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on while a fit goes on: all of it leaves its bits as they are.
+
+    checkpoint: keeps its state, and has it go on where it was interrupted.
+    progress: told how far it is. events: gets its curves.
+    """
+
+    checkpoint: Checkpoint | None = None
+    progress: Progress | None = None
+    events: EventFile | None = None
+
+
 @dataclass
 class NetworkForecaster:
     """Fits the cells of a study. Networks of one shape are compiled once and reused."""
@@ -133,14 +148,17 @@ class NetworkForecaster:
         )
         return fit.forecast(dataset, rows)
 
-    def fit(self, dataset: Dataset, inputs: Inputs, fold: Fold, seed: int) -> Fit:
+    def fit(
+        self, dataset: Dataset, inputs: Inputs, fold: Fold, seed: int, watch: Watch | None = None
+    ) -> Fit:
         """Fit on the fold's `train` rows, stopping by its `stop` rows.
 
         Arms that differ only in their inputs share seed, order of batches and dropout.
         """
+        from moodtape.forecaster.course import Course
         from moodtape.forecaster.indexed import RowBatches
 
-        config = self.config
+        config, watch = self.config, watch or Watch()
         train = _thin_by_symbol(dataset, fold.train, config.training.max_rows)
         scales = target_scales(dataset, train)
         answers, weights = _answers(dataset, scales)
@@ -149,24 +167,31 @@ class NetworkForecaster:
             child_seed(config.seed, "network", fold.number, seed), _matrices(dataset, inputs)
         )
         order = generator(config.seed, "batches", fold.number, seed)
-        size = config.training.batch_size
-        started = time.monotonic()
-        history = network.model.fit(
-            RowBatches(train, answers, weights, size, order),
-            validation_data=RowBatches(fold.stop, answers, weights, size, None),
-            epochs=config.training.epochs,
-            callbacks=_callbacks(config),
-            shuffle=False,  # RowBatches draws its own order, from our seed
-            verbose=0,
-        ).history
-        seconds = time.monotonic() - started
-        epochs = [
-            dict(zip(history, map(float, row), strict=True))
-            for row in zip(*history.values(), strict=True)
-        ]
+        size, epochs = config.training.batch_size, config.training.epochs
+        batches = RowBatches(train, answers, weights, size, order)
+        course = Course(
+            network, config.training, len(batches),
+            watch.checkpoint, watch.progress, watch.events,
+        )  # fmt: skip
+        state = course.state
+        if course.go_on():
+            state = course.state
+            for _ in range(state.epochs):
+                batches.on_epoch_end()  # the orders of the epochs that are over
+        if state.epochs < epochs and not state.stopped:
+            network.model.fit(
+                batches,
+                validation_data=RowBatches(fold.stop, answers, weights, size, None),
+                initial_epoch=state.epochs,
+                epochs=epochs,
+                callbacks=[course],
+                shuffle=False,  # RowBatches draws its own order, from our seed
+                verbose=0,
+            )
+        course.restore_best()
         return Fit(
-            network, network.shape, scales, tuple(epochs), seconds,
-            len(train) * len(epochs) / max(seconds, 1e-9),
+            network, network.shape, scales, tuple(state.history), state.seconds,
+            len(train) * state.epochs / max(state.seconds, 1e-9),
         )  # fmt: skip
 
     def _network(self, dataset: Dataset, inputs: Inputs) -> IndexedNetwork:
@@ -180,7 +205,8 @@ class NetworkForecaster:
         if key not in self._networks:
             self._networks[key] = IndexedNetwork(
                 self.config.network, shape, len(dataset.symbol),
-                self.config.training.learning_rate, self.device.jit_compile,
+                self.config.training.learning_rate, self.config.training.clip_norm,
+                self.device.jit_compile,
             )  # fmt: skip
         return self._networks[key]
 
@@ -209,20 +235,6 @@ def _answers(
         weights[scale.key] = (~np.isnan(y)).astype(np.float64)
         answers[scale.key] = np.nan_to_num(y, nan=0.0)
     return answers, weights
-
-
-def _callbacks(config: Config) -> list[Any]:
-    import keras
-
-    patience = config.training.patience
-    return [
-        keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=patience, restore_best_weights=True
-        ),
-        keras.callbacks.ReduceLROnPlateau(
-            monitor="val_loss", factor=0.5, patience=max(1, patience - 1)
-        ),
-    ]
 
 
 def describe_scales(scales: Sequence[TargetScale]) -> list[dict[str, Any]]:

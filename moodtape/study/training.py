@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from moodtape import __version__
 from moodtape.clock import from_datetime64
 from moodtape.errors import DataMissing
 from moodtape.forecaster.ablation import fold_scaler, scaled_features
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.calibration import Calibration, fit_calibration
+from moodtape.forecaster.checkpoint import CHECKPOINT, Checkpoint, fit_key
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.device import prepare
+from moodtape.forecaster.events import EventFile
 from moodtape.forecaster.inputs import Inputs, build_inputs
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
-from moodtape.forecaster.runs import provenance, write_json
+from moodtape.forecaster.runs import config_hash, provenance, write_json
 from moodtape.forecaster.scaling import Scaler
 from moodtape.forecaster.served import Served
 from moodtape.forecaster.splits import Fold, final_fold
@@ -35,28 +40,36 @@ def train_served(
     folder: Path,
     arm: Arm,
     command: str,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
     """Fit the network on everything known and write all that a forecast needs.
 
+    A folder that holds an interrupted fit of the same model has it go on there.
+
+    Args:
+        progress: told (done, in all, what is being done); a total of 0 is unknown.
     Raises:
         DataMissing: too few decisions.
         GateFailed: the exported network differs from the trained one.
     """
-    tell = progress or (lambda _: None)
+    tell = progress or (lambda done, total, what: None)
     config, dataset = ground.config, ground.dataset
     device = prepare(config.training.device)
     from moodtape.forecaster.export import save_model
-    from moodtape.forecaster.train import NetworkForecaster
+    from moodtape.forecaster.train import NetworkForecaster, Watch
 
     started = time.monotonic()
     fold = final_fold(dataset, config.network.lookback_bars, config.walk_forward)
     if not len(fold.calibrate):
         raise DataMissing("No decisions are left to calibrate on. Take a longer span (--since).")
     inputs = build_inputs(dataset, scaled_features(dataset, fold), arm)
-    tell(f"fitting on {len(fold.train):,} decisions")
-    fit = NetworkForecaster(config, device).fit(dataset, inputs, fold, seed=0)
-    tell("exporting and comparing")
+    tell(0, 0, f"fitting on {len(fold.train):,} decisions")
+    checkpoint = Checkpoint(folder / CHECKPOINT, served_key(ground, arm))
+    events = EventFile(folder / "tensorboard", time.time()) if config.training.tensorboard else None
+    fit = NetworkForecaster(config, device).fit(
+        dataset, inputs, fold, seed=0, watch=Watch(checkpoint, progress, events)
+    )
+    tell(0, 0, "exporting and comparing")
     core = fit.network.core
     gap = save_model(core, folder, _windows(dataset, inputs, fold.calibrate[-COMPARED:], ground))
     on_calibrate = fit.forecast(dataset, fold.calibrate)
@@ -91,7 +104,22 @@ def train_served(
     }
     write_json(folder / "config.json", config.model_dump(mode="json"))
     write_json(folder / "results.json", result)
+    checkpoint.remove()
     return result
+
+
+def served_key(ground: Ground, arm: Arm) -> str:
+    """Return a hash of all that the bits of the served model's weights depend on."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return fit_key(
+        dataset=ground.dataset.fingerprint(),
+        span=ground.span,
+        config=config_hash(ground.config),
+        seed=ground.config.seed,
+        arm=arm,
+        backend=backend,
+        versions=[__version__, *map(metadata.version, ("keras", backend))],
+    )
 
 
 def _windows(dataset: Dataset, inputs: Inputs, rows: Any, ground: Ground) -> Mapping[str, Any]:

@@ -1,0 +1,142 @@
+"""An interrupted fit goes on where it was, and ends with the same bits.
+
+The checkpoint of a fit is one file in its run's folder, written after every epoch and gone
+when the run is whole. A lock that dies with its process keeps two runs from one folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from moodtape.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Arrays = Sequence[NDArray[Any]]
+
+CHECKPOINT, LOCK = "fit.npz", "fit.lock"
+KINDS = ("network", "optimizer", "best")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A fit after some whole epochs.
+
+    state: numbers and lists that JSON knows. network, optimizer: every variable in its order;
+    best: those of the network after its best epoch.
+    """
+
+    state: Mapping[str, Any]
+    network: Arrays
+    optimizer: Arrays
+    best: Arrays
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a fit keeps its state, and what it is a fit of.
+
+    key: everything that its bits depend on; a file with another key is not its own.
+    """
+
+    path: Path
+    key: str
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write the state so that the file is either the old one or the whole new one."""
+        arrays = {
+            f"{kind}_{number}": values
+            for kind in KINDS
+            for number, values in enumerate(getattr(snapshot, kind))
+        }
+        text = json.dumps({"key": self.key, "state": snapshot.state})
+        scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        with scratch.open("wb") as file:
+            np.savez(file, told=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self.path)
+
+    def load(self) -> Snapshot | None:
+        """Return what was saved; None where there is nothing, or nothing of this fit."""
+        try:
+            stored = np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False)
+            told = json.loads(stored["told"].tobytes())
+        except (FileNotFoundError, BadZipFile, KeyError, ValueError):
+            return None
+        if told["key"] != self.key:
+            return None
+        parts: dict[str, list[NDArray[Any]]] = {kind: [] for kind in KINDS}
+        for name in stored.files:
+            kind, _, number = name.rpartition("_")
+            if kind in parts:
+                assert int(number) == len(parts[kind])
+                parts[kind].append(stored[name])
+        return Snapshot(told["state"], parts["network"], parts["optimizer"], parts["best"])
+
+    def remove(self) -> None:
+        """Forget the state: the run is whole."""
+        self.path.unlink(missing_ok=True)
+        self.path.with_name(LOCK).unlink(missing_ok=True)
+
+
+def fit_key(**parts: Any) -> str:
+    """Return a hash of everything that the bits of a fit depend on.
+
+    >>> fit_key(seed=7, arm="full") == fit_key(arm="full", seed=7) != fit_key(arm="full", seed=8)
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def interrupted(runs: Path, key: str) -> Path | None:
+    """Return the newest run folder that holds an unfinished fit of this key, free to be taken."""
+    for path in sorted(runs.glob(f"*/{CHECKPOINT}"), reverse=True):
+        if Checkpoint(path, key).load() is not None and not _is_held(path.parent):
+            return path.parent
+    return None
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a run's folder: nobody else goes on with its fit meanwhile. Ends with the process.
+
+    Raises:
+        UsageError: another process has just taken it.
+    """
+    with (folder / LOCK).open("a") as file:
+        if not _lock(file.fileno()):
+            raise UsageError(f"{folder.name} is being trained by another process.")
+        yield
+
+
+def _is_held(folder: Path) -> bool:
+    """Say whether another process works in a run's folder."""
+    with (folder / LOCK).open("a") as file:
+        return not _lock(file.fileno())
+
+
+def _lock(descriptor: int) -> bool:
+    """Try to lock a file, and say whether that worked; where there are no locks it does."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs at once then both start from the same epoch
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
