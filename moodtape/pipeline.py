@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from moodtape.ingest.recheck import Recheck
     from moodtape.ingest.result import SourceResult
     from moodtape.nlp.score import ScoreSummary
-    from moodtape.study.ground import Question
+    from moodtape.study.ablate import Outcome
+    from moodtape.study.ground import Ground, Question
 
 Steps = Callable[[int, int, str], None]
 """Told (done, in all, what is being done)."""
@@ -267,13 +268,14 @@ def evaluate(
         ):
             if row not in rows:
                 rows.append(row)
+    rests_on = _importance_metrics(ground, outcome)
     folder = make_run_folder(settings.runs, new_run_id(now))
     results = {
         "schema_version": 1,
         "command": "evaluate",
         "warnings": [],
         "run": folder.name,
-        "results": rows,
+        "results": rows + rests_on,
         "provenance": outcome_provenance(ground, outcome, command),
     }
     write_json(folder / "config.json", ground.config.model_dump(mode="json"))
@@ -282,6 +284,26 @@ def evaluate(
     _note_run(settings, folder.name, "evaluate", command, {"rows": len(rows)}, now)
     found: dict[str, Any] = plain(results)
     return found
+
+
+def _importance_metrics(ground: Ground, outcome: Outcome) -> list[dict[str, Any]]:
+    """Return what forecasts rest on, as rows of the table of metrics."""
+    from moodtape.study.evaluation import importance_rows
+
+    if outcome.importance is None:
+        return []
+    dataset = ground.dataset
+    return [
+        {
+            **{k: v for k, v in row.items() if k not in ("forecaster", "group")},
+            "model": f"{row['forecaster']} {row['model']}",
+            "metric": f"importance of {row['group']}",
+            "regime": "all",
+        }
+        for row in importance_rows(
+            outcome.importance, dataset, ground.config.seed, dataset.interval
+        )
+    ]
 
 
 def predict(settings: Settings, run: str | None, as_of: datetime | None) -> dict[str, Any]:

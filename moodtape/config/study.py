@@ -209,6 +209,9 @@ class AblationSection(Section):
         ("ridge", "boosting", "arima"),
         description="fitted baselines that see no text, beside the rules of thumb",
     )
+    importance_draws: int = Field(
+        3, ge=0, description="shuffles of each feature group that tell what forecasts rest on"
+    )
 
 
 class ArmSection(Section):

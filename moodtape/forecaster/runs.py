@@ -46,8 +46,9 @@ def make_run_folder(runs: Path, run_id: str) -> Path:
 
 def config_hash(config: Config) -> str:
     """Return a hash of every setting but the seed; two runs that share it are one trial."""
+    looks_on = {"training": {"tensorboard"}, "ablation": {"importance_draws"}}
     values = config.model_dump(
-        mode="json", exclude={**dict.fromkeys(("seed", *BESIDE), True), "training": {"tensorboard"}}
+        mode="json", exclude={**dict.fromkeys(("seed", *BESIDE), True), **looks_on}
     )
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -19,12 +19,13 @@ from moodtape.forecaster.answers import (
     drafts_of,
     would_help,
 )
-from moodtape.forecaster.arms import CONTROLS, PLANTED
+from moodtape.forecaster.arms import CONTROLS, PLANTED, real_arm
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
-from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
+from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, FitPredict
+from moodtape.forecaster.importance import Importance, importance
 from moodtape.forecaster.runs import config_hash, write_json
 from moodtape.forecaster.splits import NEVER
 from moodtape.forecaster.train import NetworkForecaster
@@ -44,13 +45,17 @@ PLAN = "plan.json"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that came of a study."""
+    """Everything that came of a study.
+
+    importance: of the forecaster that gives the word; none where it was not asked for.
+    """
 
     studies: tuple[Study, ...]
     answers: tuple[Answer, ...]
     cells: tuple[Mapping[str, Any], ...]
     device: Device | None
     seconds: float
+    importance: Importance | None = None
 
 
 def forecasters(ground: Ground) -> list[str]:
@@ -126,10 +131,22 @@ def fit_studies(ground: Ground, progress: Progress | None = None) -> Outcome:
         )
         for name in names
     ]  # fmt: skip
+    cells = tuple(network.log) if network else ()
+    rests_on = _importance(ground, names[0], opened[names[0]], told)
     return Outcome(
-        tuple(studies), (), tuple(network.log) if network else (),
-        network.device if network else None, time.monotonic() - started,
+        tuple(studies), (), cells, network.device if network else None,
+        time.monotonic() - started, rests_on,
     )  # fmt: skip
+
+
+def _importance(
+    ground: Ground, name: str, fit_predict: FitPredict, told: Callable[[str], None] | None
+) -> Importance | None:
+    if not ground.config.ablation.importance_draws:
+        return None
+    return importance(
+        ground.dataset, ground.folds, real_arm(ground.arms), ground.config, name, fit_predict, told
+    )
 
 
 def _younger_than_scorer(ground: Ground) -> np.datetime64 | None:
@@ -185,6 +202,7 @@ def _cells(ground: Ground, names: list[str]) -> int:
     """Return how many fits there are in all, a fold's baselines counted as one."""
     seeds = ground.config.training.seeds
     fits = sum(FORECASTERS[name].fits(arm, seeds) for name in names for arm in ground.arms)
+    fits += 1 if ground.config.ablation.importance_draws else 0
     return (fits + 1) * sum(1 for fold in ground.folds if len(fold.test))
 
 

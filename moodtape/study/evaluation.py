@@ -15,6 +15,7 @@ import numpy as np
 from moodtape.clock import parse_duration
 from moodtape.forecaster.ablation import Study
 from moodtape.forecaster.calibration import INTERVALS, LEVELS
+from moodtape.forecaster.importance import Importance
 from moodtape.forecaster.metrics import (
     absolute_error,
     brier,
@@ -199,6 +200,38 @@ def _rows(
             }
     skill = _interval(losses["deciding loss"], reference, draws, lambda a, b: 1 - a / b)
     yield {"metric": "skill against persistence", "n": n, **skill}
+
+
+def importance_rows(
+    found: Importance, dataset: Dataset, seed: int, interval: str
+) -> Iterator[dict[str, Any]]:
+    """Yield how much higher the deciding loss is with each group of another time, as a share.
+
+    One row is `{symbol, horizon_bars, target, forecaster, model, group, value, low, high, n}`.
+    """
+    for number, symbol in enumerate(dataset.symbols):
+        for key, target in dataset.targets.items():
+            whole = found.whole[key]
+            keep = (dataset.symbol[found.rows] == number) & ~np.isnan(whole)
+            if keep.sum() < FEWEST_ROWS:
+                continue
+            per_day = parse_duration("1d") / parse_duration(interval)
+            block = block_length(whole[keep], target.horizon_bars, per_day)
+            draws = Resamples.draw(
+                int(keep.sum()), block, DRAWS, generator(seed, "importance", symbol, key)
+            )
+            for group, by_key in found.shuffled.items():
+                change = _interval(by_key[key][keep], whole[keep], draws, lambda a, b: a / b - 1)
+                yield {
+                    "symbol": symbol,
+                    "horizon_bars": target.horizon_bars,
+                    "target": target.name,
+                    "forecaster": found.forecaster,
+                    "model": found.arm.name,
+                    "group": group,
+                    **change,
+                    "n": int(keep.sum()),
+                }
 
 
 def mean_interval(loss: Floats, draws: Resamples) -> dict[str, float]:

@@ -17,6 +17,7 @@ from moodtape.storage.db import Warehouse
 from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before, question_key
 from moodtape.study.calibration import calibration_rows
+from moodtape.study.evaluation import importance_rows
 from moodtape.study.ground import Ground
 from moodtape.study.sentences import LOSS_NAMES, sentence
 
@@ -93,6 +94,11 @@ def ablation_results(
                 study, dataset, config.seed, dataset.interval, baseline=number == 0
             )
         ],
+        "importance": list(
+            importance_rows(outcome.importance, dataset, config.seed, dataset.interval)
+            if outcome.importance
+            else ()
+        ),
         "cells": [dict(cell) for cell in outcome.cells],
         "provenance": outcome_provenance(ground, outcome, command),
     }

@@ -48,6 +48,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
     interval = str(question["interval"])
     decisive = marks.deciding(answers)
     columns = tables.contenders(results)
+    groups, rests_on = tables.importance_rows(results.get("importance", ()))
     kept = results.get("calibration", ())  # runs made before outputs were calibrated have none
     spread_rows, spread_axes = marks.spread(decisive, interval)
     return {
@@ -70,6 +71,8 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "spread_axes": spread_axes,
         "fold_strip": strips.fold_strip(results["folds"]),
         "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
+        "importance_groups": groups,
+        "importance_rows": rests_on,
         "interval_lines": reliability.interval_lines(kept, interval),
         "reliabilities": reliability.reliabilities(kept, interval),
         "running": plots.running_losses(series, answers, interval),

@@ -120,6 +120,26 @@ def loss_rows(answers: Sequence[Mapping[str, Any]], columns: Sequence[Contender]
     ]
 
 
+@dataclass(frozen=True)
+class ImportanceRow:
+    """How much higher a question's loss is with each group of another time, by group."""
+
+    row: Mapping[str, Any]
+    by_group: Mapping[str, Mapping[str, Any]]
+
+
+def importance_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[ImportanceRow]]:
+    """Return the groups in order, and one row for each question."""
+    groups = list(dict.fromkeys(str(row["group"]) for row in rows))
+    questions: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        asked = (row["symbol"], row["target"], row["horizon_bars"])
+        questions.setdefault(asked, {})[str(row["group"])] = row
+    return groups, [
+        ImportanceRow(next(iter(found.values())), found) for found in questions.values()
+    ]
+
+
 def relative_loss(losses: Mapping[str, float | None], name: str) -> float | None:
     """Return a loss less that of null, as a share of null's; positive is worse.
 

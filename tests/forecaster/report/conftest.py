@@ -177,6 +177,21 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             "The bars have one gap: 2025-05-13 07:00 to 2025-05-15 11:00.",
         ],
         "calibration": calibration(),
+        "importance": [
+            {
+                "symbol": "BTC",
+                "target": "direction",
+                "horizon_bars": 1,
+                "n": 1234,
+                "forecaster": "network",
+                "model": "price+sentiment",
+                "group": group,
+                "value": value,
+                "low": value - 0.002,
+                "high": value + 0.003,
+            }
+            for group, value in (("price", 0.0121), ("sentiment", 0.0004))
+        ],
         "audit": {"clean": True, "checked": 214, "cuts": ["2025-05-14T00:00:00+00:00"]},
         "provenance": {
             "version": "0.1.0",
@@ -397,6 +412,7 @@ def large_run(
             for i, stream in enumerate(streams)
         ],
         calibration=[],
+        importance=[],
         kinds={"event": 1203, "recap": 4410, "forecast": 820, "promotion": 77, "other": 2004},
     )
     series = ReportSeries(

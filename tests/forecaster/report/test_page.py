@@ -232,11 +232,21 @@ def test_a_broken_promise_of_coverage_is_underlined(small: Run) -> None:
     assert picture.raw[1] == (picture.axis.at(50.0), picture.axis.at(49.0))
 
 
+def test_groups_that_count_are_bold(small: Run) -> None:
+    page = render_page(*small)
+    [row] = Page(page).table("price", "sentiment")
+    assert (row["price"], row["sentiment"]) == ("+1.21 %", "+0.04 %")
+    assert page.count('<td class="n best">+1.21') == 1
+    assert '<td class="n">+0.04' in page, "its interval holds zero"
+
+
 def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
     results, series = small
-    page = render_page({k: v for k, v in results.items() if k != "calibration"}, series)
-    assert 'id="calibration"' not in page
-    assert "#calibration" not in page
+    new = ("calibration", "importance")
+    page = render_page({k: v for k, v in results.items() if k not in new}, series)
+    for name in new:
+        assert f'id="{name}"' not in page
+        assert f"#{name}" not in page
 
 
 def test_the_first_screen_says_the_verdict_before_all_else(small: Run) -> None:
@@ -332,7 +342,7 @@ def test_a_run_from_before_echo_and_planted_still_has_its_page(small: Run) -> No
 def test_metrics_under_test_are_called_so(small: Run) -> None:
     results, series = small
     results["question"].update(subject="onchain", scorer=None)
-    results["calibration"] = []
+    results.update(calibration=[], importance=[])
     results["arms"] = [
         {"name": "price", "groups": ["price"], "treatment": "none", "columns": 31},
         {"name": "full", "groups": ["price", "onchain"], "treatment": "as_is", "columns": 40},
