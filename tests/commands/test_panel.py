@@ -1,0 +1,104 @@
+"""A small panel of stocks from files to verdicts: many assets, unequal histories, sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moodtape.calendars import get_calendar
+
+if TYPE_CHECKING:
+    from tests.commands.conftest import Result
+
+STOCKS = {"ACME": 0, "BOLT": 0, "CROW": 60, "DUSK": 110}
+"""By name, how many sessions after the others its history begins."""
+
+SETTINGS = """
+[market]
+symbols = ["ACME"]
+interval = "1d"
+calendar = "XNYS"
+[sentiment]
+scorer = "lexicon"
+[network]
+lookback_bars = 10
+sentiment_lookback_bars = 4
+[walk_forward]
+folds = 2
+min_train_rows = 60
+embargo_bars = 2
+[target]
+names = ["return", "volatility"]
+[verdict]
+forecaster = "linear"
+draws = 200
+[ablation]
+also = []
+"""
+
+
+@pytest.fixture
+def panel(tmp_path: Path) -> Path:
+    """Return a project of daily bars and texts in files, not yet imported."""
+    rng = np.random.default_rng(4)
+    days = get_calendar("XNYS").expected_opens(
+        datetime(2023, 1, 3, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)
+    )
+    frames = []
+    for symbol, late in STOCKS.items():
+        own = days[late:]
+        close = 50 * np.exp(np.cumsum(0.01 * rng.standard_t(5, len(own))))
+        opened = close * np.exp(0.003 * rng.standard_normal(len(own)))
+        bars = {
+            "date": own.astype("datetime64[D]").astype(str), "symbol": symbol, "open": opened,
+            "high": np.maximum(opened, close) * 1.004, "low": np.minimum(opened, close) * 0.996,
+            "close": close, "volume": rng.lognormal(10, 0.5, len(own)),
+        }  # fmt: skip
+        frames.append(pd.DataFrame(bars))
+    pd.concat(frames).to_csv(tmp_path / "bars.csv", index=False)
+    count = 1_500
+    published = pd.Timestamp(days[0], tz="UTC") + pd.to_timedelta(
+        np.sort(rng.uniform(0, 360 * 86_400, count)).round(), unit="s"
+    )
+    about = rng.choice(list(STOCKS), count)
+    phrase = rng.choice(["soars on orders", "crashes on a warning", "trades sideways"], count)
+    texts = pd.DataFrame({"published_at": published, "symbol": about})
+    texts["collected_at"] = published + pd.Timedelta(minutes=7)
+    texts["title"] = [
+        f"{a} {p}, desk {i} says" for i, (a, p) in enumerate(zip(about, phrase, strict=True))
+    ]
+    texts.to_csv(tmp_path / "texts.csv", index=False)
+    (tmp_path / "moodtape.toml").write_text(SETTINGS)
+    return tmp_path
+
+
+def test_from_files_to_verdicts(
+    panel: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(panel)
+    empty = run("ablate", "--symbol", "all")
+    assert empty.code == 3
+    for command in (
+        ("import", "bars", "bars.csv", "--interval", "1d", "--calendar", "XNYS"),
+        ("import", "documents", "texts.csv", "--source", "news"),
+        ("score",),
+    ):
+        assert (done := run(*command)).code == 0, done.err
+    found = run("ablate", "--symbol", "all", "--json")
+    assert found.code == 0, found.err
+    study = json.loads(found.out)
+    assert study["question"]["symbols"] == list(STOCKS)
+    assert study["audit"]["clean"]
+    answered = {(r["symbol"], r["target"]): r for r in study["results"]}
+    assert set(answered) == {(s, t) for s in STOCKS for t in ("return", "volatility")}
+    words = {"helps", "hurts", "does not help", "cannot tell"}
+    assert {r["verdict"] for r in study["results"]} <= words
+    assert {r["family_size"] for r in study["results"]} == {8}
+    assert answered["DUSK", "return"]["n"] <= answered["ACME", "return"]["n"]
