@@ -176,8 +176,8 @@ def test_two_symbols_are_fitted_together_and_answered_apart(tmp_path: Path) -> N
     for one in answers:
         if one.horizon_bars == 1:
             assert one.effect > 0.05
-            assert one.evidence.against_null is not None
-            assert one.evidence.against_null.p_better < 0.01
+            assert one.evidence.against["null"] is not None
+            assert one.evidence.against["null"].p_better < 0.01
 
 
 def test_daily_bars_of_an_exchange_run_through(tmp_path: Path) -> None:
@@ -193,8 +193,8 @@ def test_daily_bars_of_an_exchange_run_through(tmp_path: Path) -> None:
     found = ask(dataset, config)
     assert set(found) == {"SPY return", "QQQ return"}
     for one in found.values():
-        assert one.evidence.against_null is not None
-        assert one.evidence.against_null.block >= 10, "two horizons of sessions"
+        assert one.evidence.against["null"] is not None
+        assert one.evidence.against["null"].block >= 10, "two horizons of sessions"
 
 
 def test_warm_up_before_a_span_counts_sessions(tmp_path: Path) -> None:
