@@ -90,6 +90,7 @@ def study(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Study:
     store("bars", corrected, START + 403 * HOUR)
     store("bars", market[market.open_time >= START + 400 * HOUR], NOW)
     store("metrics", metrics(rng), NOW, provider="coinmetrics")
+    store("bars", bars(np.random.default_rng(12))[0], NOW, symbol="ETH")
     store("documents", news(rng), NOW, source="news", crawled=True)
     store("documents", posts(rng), NOW, source="reddit")
     with warehouse.write() as connection:
@@ -114,7 +115,8 @@ class Importer:
         path = self.folder / f"{what}_{self.count}.parquet"
         table.to_parquet(path, index=False)
         if what == "bars":
-            options |= {"symbol": "BTC", "interval": "1h", "venue": "binance", "quote": "USDT"}
+            of_bars = {"symbol": "BTC", "interval": "1h", "venue": "binance", "quote": "USDT"}
+            options = of_bars | options
         said = ImportOptions(what, **options)
         run = f"import {self.count}"
         import_file(self.warehouse, self.folder / "staging", path, said, self.config, run, now)
