@@ -253,6 +253,7 @@ def evaluate(
     from moodtape.study.ablate import fit_studies
     from moodtape.study.evaluation import metric_rows
     from moodtape.study.results import outcome_provenance
+    from moodtape.study.rivals import rival_results
     from moodtape.study.series import predictions_table
 
     tell = progress or (lambda done, total, what: None)
@@ -276,6 +277,7 @@ def evaluate(
         "warnings": [],
         "run": folder.name,
         "results": rows + rests_on,
+        "rivals": rival_results(ground, outcome),
         "provenance": outcome_provenance(ground, outcome, command),
     }
     write_json(folder / "config.json", ground.config.model_dump(mode="json"))

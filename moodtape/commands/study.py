@@ -32,6 +32,8 @@ from moodtape.commands.options import (
 )
 from moodtape.errors import GateFailed
 
+MOST_SENTENCES = 12
+
 
 def ablate(
     symbol: Symbols = None,
@@ -107,12 +109,23 @@ def print_answers(results: Mapping[str, Any]) -> None:
     )
     say("95 % intervals of the gain over null, in % of its loss, and over each placebo.")
     say("")
+    print_rivals(results)
     for caveat in results["caveats"]:
         note(f"Note: {caveat}")
     audited = results["audit"]
     state = "no look-ahead" if audited["clean"] else "LOOK-AHEAD FOUND"
     say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
     say(f"Page: {results['report']}")
+
+
+def print_rivals(results: Mapping[str, Any]) -> None:
+    """Print whether the forecaster beats its rivals, a sentence a question."""
+    told = results["rivals"]["sentences"]
+    for sentence in told[:MOST_SENTENCES]:
+        say(f"  {sentence}")
+    if len(told) > MOST_SENTENCES:
+        say(f"  and {len(told) - MOST_SENTENCES} more such sentences in results.json")
+    say("")
 
 
 def _percent(share: float | None) -> str:
@@ -168,7 +181,9 @@ def evaluate(
     heads = ("symbol", "target", "horizon_bars", "metric", "model", "value", "low", "high", "n")
     order = sorted(rows, key=lambda r: (r["symbol"], r["target"], r["horizon_bars"], r["metric"]))
     print_table(order, {h: h.replace("_", " ") for h in heads})
-    say(f"\nAll regimes and every forecast: {settings.runs / results['run']}")
+    say("")
+    print_rivals(results)
+    say(f"All regimes and every forecast: {settings.runs / results['run']}")
 
 
 def audit(

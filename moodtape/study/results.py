@@ -19,6 +19,7 @@ from moodtape.study.before import Before, question_key
 from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import importance_rows
 from moodtape.study.ground import Ground
+from moodtape.study.rivals import rival_results
 from moodtape.study.sentences import LOSS_NAMES, sentence
 
 SCHEMA_VERSION = 1
@@ -99,6 +100,7 @@ def ablation_results(
             if outcome.importance
             else ()
         ),
+        "rivals": rival_results(ground, outcome),
         "cells": [dict(cell) for cell in outcome.cells],
         "provenance": outcome_provenance(ground, outcome, command),
     }

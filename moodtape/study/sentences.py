@@ -8,7 +8,7 @@ from moodtape.clock import format_duration, parse_duration
 from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP, HELPS, HURTS
 
-_WHAT = {
+WHAT = {
     "return": "the return of",
     "direction": "the direction of",
     "volatility": "the volatility of",
@@ -28,8 +28,8 @@ def sentence(
     Args:
         look: number of this look at these data; a second one is said.
     """
-    ahead = _ahead(answer.horizon_bars, interval, calendar)
-    what = f"{_WHAT[answer.target]} {answer.symbol} {ahead} ahead"
+    when = ahead(answer.horizon_bars, interval, calendar)
+    what = f"{WHAT[answer.target]} {answer.symbol} {when} ahead"
     name, plural = ("on-chain metrics", True) if subject == "onchain" else ("sentiment", False)
     effect = _effect(answer, "them" if plural else "it")
     word = answer.verdict.word
@@ -53,7 +53,7 @@ def sentence(
 def _notes(answer: Answer) -> tuple[str, ...]:
     """Return what must be said beside a word that claims something."""
     if answer.verdict.word == DOES_NOT_HELP:
-        margin = _percent(answer.evidence.margin)
+        margin = percent(answer.evidence.margin)
         return (f"a gain of {margin} can be ruled out, and one planted on purpose was found",)
     young = answer.evidence.young
     if answer.verdict.word == HELPS and young is not None and not young.enough:
@@ -67,8 +67,8 @@ def _seen(answer: Answer) -> tuple[str, ...]:
     if detectable is None:
         return ()
     if detectable.smallest is None:
-        return (f"not even a gain of {_percent(detectable.largest)} would have been found",)
-    return (f"the smallest gain that would have been found is {_percent(detectable.smallest)}",)
+        return (f"not even a gain of {percent(detectable.largest)} would have been found",)
+    return (f"the smallest gain that would have been found is {percent(detectable.smallest)}",)
 
 
 def _look(look: int) -> tuple[str, ...]:
@@ -85,10 +85,10 @@ def _look(look: int) -> tuple[str, ...]:
     return (f"{look}{ending} look at these data",)
 
 
-def _ahead(bars: int, interval: str, calendar: str) -> str:
+def ahead(bars: int, interval: str, calendar: str) -> str:
     """Return how far a forecast looks; an exchange that closes counts in bars.
 
-    >>> _ahead(5, "1h", "24/7"), _ahead(5, "1d", "XNYS"), _ahead(1, "1d", "XNYS")
+    >>> ahead(5, "1h", "24/7"), ahead(5, "1d", "XNYS"), ahead(1, "1d", "XNYS")
     ('5h', '5 bars', '1d')
     """
     if calendar != "24/7" and bars > 1:
@@ -103,15 +103,15 @@ def _effect(answer: Answer, subject: str) -> str:
         return "no effect could be measured"
     change = "lower" if answer.effect >= 0 else "higher"
     return (
-        f"the loss is {_percent(abs(answer.effect))} {change} with {subject}"
-        f" (95 % interval of the gain {_percent(low, '+')} to {_percent(high, '+')})"
+        f"the loss is {percent(abs(answer.effect))} {change} with {subject}"
+        f" (95 % interval of the gain {percent(low, '+')} to {percent(high, '+')})"
     )
 
 
-def _percent(share: float, sign: str = "") -> str:
+def percent(share: float, sign: str = "") -> str:
     """Return a share in percent, a minus as printers set it.
 
-    >>> _percent(-0.0035, "+"), _percent(0.012)
+    >>> percent(-0.0035, "+"), percent(0.012)
     ('\u22120.35 %', '1.20 %')
     """
     return f"{share * 100:{sign}.2f} %".replace("-", "\N{MINUS SIGN}")

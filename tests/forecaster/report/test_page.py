@@ -249,6 +249,26 @@ def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) ->
         assert f"#{name}" not in page
 
 
+def test_the_page_says_whether_the_forecaster_is_worth_its_price(small: Run) -> None:
+    results, series = small
+    pair = {
+        "symbol": "BTC", "target": "direction", "horizon_bars": 1, "forecaster": "network",
+        "rival": "boosting", "fitted": True, "gain": -0.0012, "interval": [-0.0035, 0.0011],
+        "n": 1234,
+    }  # fmt: skip
+    blind = {**pair, "rival": "ridge", "fitted": False, "interval": [None, None]}
+    told = "The network does not beat boosting at the direction of BTC 1h ahead."
+    results["rivals"] = {"sentences": [told], "rows": [pair, blind]}
+    page = Page(render_page(results, series))
+    assert told in page.text
+    rows = page.table("question", "forecaster", "rival", "gain over it", "95 % interval")
+    assert [row["rival"] for row in rows] == ["boosting, with sentiment", "ridge"]
+    assert rows[0]["gain over it"].startswith("−0.12")
+    assert rows[1]["95 % interval"] == "–"
+    del results["rivals"]
+    assert told not in Page(render_page(results, series)).text, "a run made before has none"
+
+
 def test_the_first_screen_says_the_verdict_before_all_else(small: Run) -> None:
     text = Page(render_page(*small)).text
     first = text[text.index("Moodtape", text.index("– Moodtape") + 10) :]
