@@ -41,7 +41,7 @@ def main() -> None:
     try:
         require_gpu()
     except MoodtapeError as exc:
-        print(f"{exc} Nothing to measure.")
+        print(f"Nothing to measure. {exc}")
         return
     import torch
 

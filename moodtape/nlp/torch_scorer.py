@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH_TOKENS = {"gpu": 16_384, "cpu": 256}
 """Tokens of every batch, padding included: enough to fill a GPU, and at home in 4 GB of one."""
 
+OR_CPU = "or make scores of the CPU, kept apart from a GPU's: --device cpu"
+
 CHUNK_TEXTS = 16_384
 """Texts sorted by length together: batches of a bucket are large, and most of them full."""
 
@@ -38,19 +40,18 @@ def require_gpu() -> None:
     """
     if util.find_spec("torch") is None:
         raise UsageError(
-            "Scoring on a GPU needs the 'torch' extra: pip install \"moodtape[torch]\""
+            f"Scoring on a GPU needs the 'torch' extra: pip install \"moodtape[torch]\"; {OR_CPU}"
         )
     import torch
 
     if not torch.cuda.is_available():
         raise DataMissing(
             f"No GPU is visible to torch {torch.__version__}. Install its driver and a torch that"
-            " is built for it (pytorch.org/get-started), or score on the CPU: --device cpu"
+            f" is built for it (pytorch.org/get-started); {OR_CPU}"
         )
     if not torch.cuda.is_bf16_supported():
         raise DataMissing(
-            f"The GPU {torch.cuda.get_device_name()} does not compute in bf16. Score on the CPU:"
-            " --device cpu"
+            f"The GPU {torch.cuda.get_device_name()} does not compute in bf16; {OR_CPU}"
         )
 
 
