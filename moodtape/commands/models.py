@@ -155,3 +155,41 @@ def score_files(
         f"{done.rows_scored:,} of {done.rows:,} texts scored by {done.scorer}, in"
         f" {done.parts_scored:,} of {done.parts:,} parts; {out} holds them all."
     )
+
+
+@app.command("runs")
+def list_runs(config: ConfigFiles = None, project: Project = None, as_json: Json = False) -> None:
+    """Say which forecasters are in use, the newest first, and which one is pinned."""
+    from moodtape.clock import utc_now
+    from moodtape.nightly.champion import described_models
+
+    rows = described_models(settings_of(project, config), utc_now())
+    if as_json:
+        print_json({"schema_version": 1, "command": "models runs", "warnings": [],
+                    "results": rows})  # fmt: skip
+        return
+    print_table(rows, {name: name.replace("_", " ") for name in rows[0]} if rows else {})
+    if not rows:
+        note("No forecaster is in use. Run: moodtape train")
+
+
+@app.command("pin")
+def pin_run(
+    run: Annotated[str, typer.Argument(help="Name of a run that `models runs` lists.")],
+    config: ConfigFiles = None,
+    project: Project = None,
+) -> None:
+    """Let a forecaster be the one that no later one may be worse than; else it is the oldest."""
+    from moodtape.nightly.champion import pin
+
+    folder = pin(settings_of(project, config), run)
+    say(f"{folder.name} is pinned: every later model is compared with it, too.")
+
+
+@app.command("back")
+def go_back(config: ConfigFiles = None, project: Project = None) -> None:
+    """Put the newest forecaster out of use; the one before it is in use again."""
+    from moodtape.nightly.champion import take_back
+
+    retired, champion = take_back(settings_of(project, config))
+    say(f"{champion.name} is in use again; {retired.name} lies in {retired.parent}.")

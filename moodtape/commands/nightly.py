@@ -83,6 +83,8 @@ def _run(
 
 
 def _print(result: RhythmResult, dry_run: bool) -> None:
+    from moodtape.nightly.steps import NOT_DUE
+
     say(f"{result.rhythm} of {result.slot:%Y-%m-%d %H:%M} UTC")
     if result.missed:
         nights = f"{len(result.missed)} night" + "s" * (len(result.missed) > 1)
@@ -98,7 +100,7 @@ def _print(result: RhythmResult, dry_run: bool) -> None:
     ]
     print_table(rows, {"step": "step", "state": "state", "seconds": "seconds", "what": "what"})
     for step in result.steps:
-        if step.error and step.error != "not due":
+        if step.error and step.error != NOT_DUE:
             note(f"{step.step}: {step.error}")
 
 

@@ -34,6 +34,7 @@ def status(
     from moodtape.nightly.watch import overdue
     from moodtape.pipeline import skill_so_far
     from moodtape.storage.db import Warehouse
+    from moodtape.storage.promotions import last_promotion
     from moodtape.storage.summary import gaps, troubled_hosts
     from moodtape.storage.summary import status as stored
 
@@ -48,7 +49,10 @@ def status(
         longest = timedelta(minutes=settings.config.news.max_poll_gap_min)
         missing = gaps(connection, longest) if with_gaps else None
         found |= skill_so_far(connection, now)
+        decision = last_promotion(connection)
     model = champion(settings, now)
+    if model is not None:
+        model |= {"last_decision": decision}
     late = overdue(settings.config, found["steps"], found["polls"], now)
     if as_json:
         _print_status_json(found, missing, model, late)
@@ -65,6 +69,9 @@ def status(
         say(
             f"\nmodel in use\n{model['run']}, trained until {until}, {model['age_days']:,} days ago"
         )
+        if decision is not None:
+            say(f"the last new one was {decision['word']} on {decision['decided_at']:%Y-%m-%d}:"
+                f" {decision['why']}")  # fmt: skip
     if missing is not None:
         _print_gaps(missing)
     waiting = sum(row["unscored"] for row in found["scorers"])

@@ -17,6 +17,15 @@ class NightlySection(Section):
         3, ge=0, le=59, description="minute of the hour at which schedules start `tick`"
     )
     retrain_days: float = Field(7, ge=0, description="days between two trainings; 0 = never")
+    gate_days: float = Field(
+        42, ge=28, description="days on which a new model is compared with the one in use"
+    )
+    gate_margin: float = Field(
+        0.01, gt=0, lt=1, description="a new model's loss may be larger by this share at most"
+    )
+    gate_blocks: float = Field(
+        30, ge=30, description="independent blocks of forecasts without which the old model stays"
+    )
     catch_up_days: float = Field(
         31, gt=0, description="decisions that were missed longer ago get no forecast"
     )

@@ -6,7 +6,6 @@ every night, and acts when it leaves zero, is wrong as seldom as one who looks o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,9 +39,11 @@ def live_skill(live: pd.DataFrame) -> list[dict[str, Any]]:
     for key, part in live.groupby(["symbol", "interval", "horizon_bars"], sort=True):
         symbol, interval, horizon = str(key[0]), str(key[1]), int(str(key[2]))
         bars_per_day = parse_duration("1d") / parse_duration(interval)
-        for target, loss, reference, cutoff in _losses(part, horizon):
-            if not len(loss):
+        for target, (every, persistence) in target_losses(part, horizon).items():
+            usable = np.isfinite(every) & np.isfinite(persistence)
+            if not usable.any():
                 continue
+            loss, reference, cutoff = every[usable], persistence[usable], part["cutoff"][usable]
             low, high = skill_interval(loss, reference, horizon, bars_per_day)
             found.append(
                 {
@@ -56,8 +57,11 @@ def live_skill(live: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _losses(part: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Floats, Floats, pd.Series]]:
-    """Yield each target with the losses of the forecast and of persistence, in order of time."""
+def target_losses(part: pd.DataFrame, horizon_bars: int) -> dict[str, tuple[Floats, Floats]]:
+    """Return, by target, each row's loss and persistence's; NaN where there is none. 2 x (n,)
+
+    part: forecasts of one symbol and horizon with their answers.
+    """
     columns = {
         name: part[name].to_numpy("float64", na_value=np.nan)
         for name in (
@@ -74,11 +78,13 @@ def _losses(part: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Floats, Flo
         "direction": (up, columns["p_up"], np.full(len(part), 0.5)),
         "volatility": (logs["realised"], logs["volatility"], logs["volatility_before"]),
     }
-    for target, (y, forecast, persistence) in cases.items():
-        loss = deciding_loss(target, y, forecast, scale, horizon)
-        reference = deciding_loss(target, y, persistence, scale, horizon)
-        usable = np.isfinite(loss) & np.isfinite(reference)
-        yield target, loss[usable], reference[usable], part["cutoff"][usable]
+    return {
+        target: (
+            deciding_loss(target, y, forecast, scale, horizon_bars),
+            deciding_loss(target, y, persistence, scale, horizon_bars),
+        )
+        for target, (y, forecast, persistence) in cases.items()
+    }
 
 
 def _skill(loss: Floats, reference: Floats) -> float | None:

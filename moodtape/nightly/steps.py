@@ -83,14 +83,15 @@ def settle(moment: Moment) -> Did:
 
 
 def retrain(moment: Moment) -> Did:
-    """Train the next model where one is due."""
+    """Train the next model where one is due, and let it follow when it is no worse."""
     from moodtape.nightly.model import is_training_due
-    from moodtape.nightly.model import retrain as train_next
+    from moodtape.nightly.succession import train_next
 
     now = moment.clock()
     if not is_training_due(moment.settings, now):
-        return Did(state="skipped", why="not due")
-    return Did(train_next(moment.settings, now, moment.tell))
+        return Did(state="skipped", why=NOT_DUE)
+    decision = train_next(moment.settings, now, moment.tell)
+    return Did({"word": decision.word, "why": decision.why, "model": decision.model})
 
 
 def forecast(moment: Moment) -> Did:
@@ -127,6 +128,7 @@ def backup(moment: Moment) -> Did:
     return Did({"backup": made.name, "rows": made.rows})
 
 
+NOT_DUE = "not due"
 TICK: Mapping[str, Step] = {
     "ingest": ingest,
     "score": score,

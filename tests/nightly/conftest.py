@@ -121,8 +121,10 @@ class World:
         chosen = load_settings(self.folder, (), settings, environ={})
         return run_rhythm(chosen, rhythm, order, lambda: self.now, self.timing)
 
-    def serve_model(self, trained_until: datetime, name: str = "20260101T000000Z-aaaaaa") -> Path:
-        """Put a model into use whose outputs follow the last return."""
+    def serve_model(
+        self, trained_until: datetime, name: str = "20260101T000000Z-aaaaaa", gain: float = 1.0
+    ) -> Path:
+        """Put a model into use whose outputs follow the last return; `gain` scales the mean."""
         settings = load_settings(self.folder, environ={})
         request = Request(("BTC",), self.now, None, streams=(), metrics=())
         dataset = load_dataset(self.warehouse, settings.config, request)
@@ -134,7 +136,7 @@ class World:
             market=("ret_1", "bar_range"), subject=(), columns=names, lookback_bars=LOOKBACK,
             subject_lookback_bars=4,
             scales=(
-                TargetScale("return_1", "return", 1, 0.0, 0.3),
+                TargetScale("return_1", "return", 1, 0.0, 0.3 * gain),
                 TargetScale("direction_1", "direction", 1, 0.0, 1.0),
                 TargetScale("volatility_1", "volatility", 1, -5.0, 0.1),
             ),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moodtape.nightly import model as module
+from moodtape.errors import GateFailed
+from moodtape.nightly.champion import models_in_use
 from moodtape.nightly.pages import sparklines
 from moodtape.nightly.run import Order
+from moodtape.nightly.succession import require_sound
+from moodtape.settings import load_settings
 
 if TYPE_CHECKING:
     from tests.nightly.conftest import World
@@ -94,13 +98,15 @@ SMALL = {
 
 def test_a_new_model_is_trained_when_due_and_let_in_when_sound(make_ready: Any) -> None:
     world = make_ready("trained", TINY)
+    shutil.rmtree(world.folder / "runs")
     world.now = world.now.replace(hour=0, minute=20) + 6 * DAY
     first = world.run("nightly", Order(only="ingest"))
     world.run("nightly", Order(only="score"))
     result = world.run("nightly", Order(only="retrain"), **SMALL)
     (step,) = result.steps
     assert step.state == "done", step.error
-    new = step.counts["run"]
+    assert step.counts["word"] == "promoted"
+    new = step.counts["model"]
     assert (world.folder / "runs" / new / "served.json").is_file()
     assert list((world.folder / "runs" / "challengers").iterdir()) == []
     again = world.run("nightly", Order(only="retrain"), **SMALL)
@@ -111,13 +117,10 @@ def test_a_new_model_is_trained_when_due_and_let_in_when_sound(make_ready: Any) 
 def test_a_model_that_cannot_be_believed_stays_outside(
     ready: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from moodtape.errors import GateFailed
-    from moodtape.settings import load_settings
-
     settings = load_settings(ready.folder, environ={})
-    folder = module.models_in_use(settings)[0]
+    folder = models_in_use(settings)[0]
     ready.run("tick")
-    module.require_sound(settings, folder, ready.now)
+    require_sound(settings, folder, ready.now)
     import moodtape.study.forecasting as forecasting
 
     whole = forecasting.forecast_newest
@@ -130,4 +133,4 @@ def test_a_model_that_cannot_be_believed_stays_outside(
             lambda *a, key=key, wrong=wrong: [item | {key: wrong} for item in whole(*a)],
         )  # fmt: skip
         with pytest.raises(GateFailed, match="in a way that cannot be"):
-            module.require_sound(settings, folder, ready.now)
+            require_sound(settings, folder, ready.now)

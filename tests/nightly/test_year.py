@@ -124,5 +124,5 @@ def test_nights_with_crashes_end_like_nights_without(make_ready: Callable[..., W
 
 
 @pytest.mark.slow
-def test_a_month_with_crashes_ends_like_one_without(make_ready: Callable[..., World]) -> None:
-    compare(make_ready, days=30, every_h=3)
+def test_two_weeks_with_crashes_end_like_two_without(make_ready: Callable[..., World]) -> None:
+    compare(make_ready, days=14, every_h=3)

@@ -158,7 +158,16 @@ def test_no_table_is_forgotten(before: Scratch) -> None:
         *("migration", "meta", "run", "cursor", "quarantine", "tombstone", "trial"),
         "simulation",
         *("forecast", "instrument", "scorer", "scored_text", "dirty_hour", "sentiment_hourly"),
-        *("suppressed", "spend", "host_limit", "repost", "recheck", "settlement", "step"),
+        *(
+            "suppressed",
+            "spend",
+            "host_limit",
+            "repost",
+            "recheck",
+            "settlement",
+            "step",
+            "promotion",
+        ),
     }
     with before.read() as connection:
         tables = connection.sql(
