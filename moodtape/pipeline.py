@@ -308,8 +308,14 @@ def _importance_metrics(ground: Ground, outcome: Outcome) -> list[dict[str, Any]
     ]
 
 
-def predict(settings: Settings, run: str | None, as_of: datetime | None) -> dict[str, Any]:
-    """Score what is unscored, then forecast from the newest bar known at `as_of`."""
+def predict(
+    settings: Settings, run: str | None, as_of: datetime | None, explain: bool = False
+) -> dict[str, Any]:
+    """Score what is unscored, then forecast from the newest bar known at `as_of`.
+
+    Args:
+        explain: say of each forecast what its texts added, hour by hour.
+    """
     from moodtape.forecaster.runs import SERVED, find_run, plain
     from moodtape.storage.ledger import store_forecasts
     from moodtape.study.forecasting import forecast_newest
@@ -317,7 +323,10 @@ def predict(settings: Settings, run: str | None, as_of: datetime | None) -> dict
     made_at = utc_now()
     folder = find_run(settings.runs, run, SERVED, "train")
     score_texts(settings)
-    forecasts = forecast_newest(warehouse_of(settings), settings.config, folder, as_of or made_at)
+    forecasts = forecast_newest(
+        warehouse_of(settings), settings.config, folder, as_of or made_at,
+        hour_rules(settings) if explain else None,
+    )  # fmt: skip
     for item in forecasts:
         item["late"] = item["late"] or as_of is not None
     with warehouse_of(settings).write() as connection:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from moodtape.commands.console import note, print_json, say, steps
+from moodtape.commands.explained import print_explanation
 from moodtape.commands.options import (
     AsOf,
     ConfigFiles,
@@ -137,6 +138,9 @@ def print_training(result: Mapping[str, Any]) -> None:
 def predict(
     run: Run = None,
     as_of: AsOf = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what the texts added, hour by hour.")
+    ] = False,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -144,11 +148,14 @@ def predict(
     """Forecast from the newest bar, with the model that `train` made."""
     from moodtape.pipeline import predict as forecast
 
-    results = forecast(settings_of(project, config), run, instant(as_of))
+    results = forecast(settings_of(project, config), run, instant(as_of), explain)
     if as_json:
         print_json(results)
-    else:
-        print_forecasts(results["results"])
+        return
+    for item in results["results"]:
+        print_forecasts([item])
+        if explain:
+            print_explanation(item)
 
 
 def print_forecasts(forecasts: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import repeat
@@ -147,6 +147,17 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
         DataMissing: no bars for a symbol, or none in the span.
         ConfigError: the features leave out the price.
     """
+    (dataset,) = load_variants(warehouse, config, request, [lambda texts: texts])
+    return dataset
+
+
+def load_variants(
+    warehouse: Warehouse,
+    config: Config,
+    request: Request,
+    changes: Sequence[Callable[[Texts], Texts]],
+) -> list[Dataset]:
+    """Read once what was known by `as_of`, and return a dataset for each change of its texts."""
     if PRICE not in config.features.groups:
         raise ConfigError("features.groups must hold 'price': the baselines are made of it.")
     interval = parse_duration(config.market.interval)
@@ -194,8 +205,14 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
         chosen = _metric_names(metrics, span)
     others = config.features.others and len(series) > 1
     maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, others)
-    blocks = make_blocks(maker, request.symbols, bars, texts, metrics)
-    return stack(request.symbols, blocks, maker)
+    return [
+        stack(
+            request.symbols,
+            make_blocks(maker, request.symbols, bars, change(texts), metrics),
+            maker,
+        )
+        for change in changes
+    ]
 
 
 def peers_of(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:

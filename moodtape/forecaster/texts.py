@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,12 @@ class Texts:
             over[(over["covered_until"] >= first) & (over["covered_from"] < last)],
             _within(self.polls, first, last),
         )
+
+    def without(self, hours: Sequence[datetime] | None = None) -> Texts:
+        """Return the same as if some hours had brought no text; none had by default."""
+        if hours is None:
+            return replace(self, sums=self.sums[:0])
+        return replace(self, sums=self.sums[~self.sums["hour"].isin(list(hours))])
 
     def of_source(self, source: str) -> Texts:
         """Return only the rows of one source."""

@@ -21,20 +21,30 @@ from moodtape.nlp.registry import scorer_id
 from moodtape.records import Span
 from moodtape.storage import read, summary
 from moodtape.storage.db import Warehouse
+from moodtape.study.explaining import Asked, explanations
 from moodtape.study.ground import with_look_back
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
+
+    from moodtape.storage.hours import HourRules
 
 STALE_BARS = 3
 """A newest bar older than this many bars at the moment of asking is too old to forecast from."""
 
 
 def forecast_newest(
-    warehouse: Warehouse, config: Config, folder: Path, as_of: datetime
+    warehouse: Warehouse,
+    config: Config,
+    folder: Path,
+    as_of: datetime,
+    explained_by: HourRules | None = None,
 ) -> list[dict[str, Any]]:
     """Return a forecast for each symbol and horizon, as of an instant.
 
+    Args:
+        explained_by: what makes a text count in its hour; each forecast then has an
+            `explanation` (see `explaining.py`).
     Raises:
         DataMissing: no bars, or texts known by then without a score.
         DataStale: the newest bar is too old.
@@ -42,7 +52,13 @@ def forecast_newest(
     """
     desk = _Desk.open(warehouse, config, folder, as_of, as_of)
     symbols = range(len(desk.served.symbols))
-    return desk.forecasts([_newest_row(desk.dataset, s, desk.served, as_of) for s in symbols])
+    rows = [_newest_row(desk.dataset, s, desk.served, as_of) for s in symbols]
+    made = desk.forecasts(rows)
+    if explained_by is not None:
+        asked = Asked(warehouse, config, folder, desk.served, desk.dataset, as_of, explained_by)
+        for item, why in zip(made, explanations(asked, rows, made), strict=True):
+            item["explanation"] = why
+    return made
 
 
 @dataclass(frozen=True)

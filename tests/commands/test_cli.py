@@ -228,7 +228,8 @@ def test_train_then_predict_without_tensorflow(loaded: Path, run: Callable[..., 
     assert result["onnx_gap"] < 1e-5
     code = (
         "import sys; from moodtape.cli import main\n"
-        f"sys.argv = ['moodtape', 'predict', '--json', '--project', {str(loaded)!r},"
+        "sys.argv = ['moodtape', 'predict', '--explain', '--json',"
+        f" '--project', {str(loaded)!r},"
         " '--as-of', '2025-02-05T00:05Z']\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code == 0, end.code\n"
@@ -245,6 +246,7 @@ def test_train_then_predict_without_tensorflow(loaded: Path, run: Callable[..., 
     quantiles = list(forecast["quantiles"].values())
     assert quantiles == sorted(quantiles)
     assert forecast["run"] == result["run"]
+    assert forecast["explanation"]["gate"] == forecast["gate"]
     stale = run("predict", "--project", loaded)
     assert stale.code == 3
     assert "--as-of" in stale.err
