@@ -37,7 +37,14 @@ def drawn_config(rng: np.random.Generator) -> Config:
                 "repost_window_h": one_of(1, 72, 500),
                 "half_lives_h": one_of([6.0, 48.0], [1.0], [3.0, 24.0]),
             },
-            "features": {"groups": groups, "metric_max_age_d": one_of(1, 3, 7)},
+            "features": {
+                "groups": groups,
+                "metric_max_age_d": one_of(1, 3, 7),
+                "fill_limit_bars": one_of(0, 0, 5),
+                "masks": one_of("share", "each"),
+                "scaling": one_of("z-score", "min-max", "robust"),
+                "peers": one_of([], ["ETH"]),
+            },
             "target": {
                 "names": one_of(["return"], ["direction", "volatility"], ["volatility", "return"]),
                 "horizons": one_of([1], [1, 12], [3], [24]),
