@@ -7,6 +7,7 @@ must give the same labels. A model of FinBERT's size gets random weights: its sp
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +102,17 @@ def fast_tokenizer(folder: Path) -> Any:
     )  # fmt: skip
 
 
-def converted_large(folder: Path) -> Path:
-    """Write the large model as a hub would, convert it as `models add` does; return its folder."""
+def convert_large(folder: Path) -> None:
+    """Write the large model as a hub would, and convert it into `large` as `models add` does."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     large_model().save_pretrained(folder / "source")
     tokenizer = (bundled_folder() / TOKENIZER_FILE).read_bytes()
     (folder / "source" / TOKENIZER_FILE).write_bytes(tokenizer)
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
     (folder / "source" / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
     convert(folder / "source", folder / "large", "large", None)
-    return folder / "large"
 
 
 def pipe(model: Any, tokenizer: Any, threads: int) -> Any:
@@ -121,3 +124,7 @@ def pipe(model: Any, tokenizer: Any, threads: int) -> Any:
     logging.set_verbosity_error()
     torch.set_num_threads(threads)
     return pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+
+
+if __name__ == "__main__":
+    convert_large(Path(sys.argv[1]))
