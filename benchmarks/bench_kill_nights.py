@@ -1,6 +1,6 @@
 """Kills `tick` and `nightly` at random points; what they lost or doubled ends the benchmark.
 
-    python benchmarks/bench_kill_nights.py [--points 1000] [--state kill_nights.json]
+    python benchmarks/bench_kill_nights.py [--points 40] [--state kill_nights.json]
 
 The market and the newspaper are those of tests/nightly, on a server of this machine, and the
 clock stands still. A run is forked from a warm parent and killed with SIGKILL after a random part
@@ -106,7 +106,7 @@ def dump(world: Any, path: Path) -> None:
 def main() -> int:
     """Go on to the last point and say how many runs were caught at work."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=1000)
+    parser.add_argument("--points", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--state", type=Path, default=Path("kill_nights.json"))
     told = parser.parse_args()

@@ -16,7 +16,8 @@
     │   ├── CouldNotRead       5  an answer that cannot be read
     │   └── BudgetUsedUp       5  what may be spent is spent
     ├── WarehouseLocked        6  another process is writing
-    └── TookTooLong            1  a step did not end within its time
+    ├── TookTooLong            1  a step did not end within its time
+    └── DiskFull               1  there is no room left to write
 
 A message says what was wrong, what was expected, what came, and what to do next.
 """
@@ -105,6 +106,10 @@ class WarehouseLocked(MoodtapeError):
 
 class TookTooLong(MoodtapeError):
     """A step did not end within its time."""
+
+
+class DiskFull(MoodtapeError):
+    """There is no room left to write."""
 
 
 class InsufficientData(MoodtapeError):

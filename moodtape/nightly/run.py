@@ -27,6 +27,7 @@ from moodtape.nightly.lock import only_one
 from moodtape.nightly.slots import hour_of, night_of, nights_between
 from moodtape.nightly.steps import LONG, NIGHTLY, TICK, Did, Moment, Step
 from moodtape.settings import Settings
+from moodtape.storage.db import room_at
 from moodtape.storage.steps import (
     OVER,
     Rhythm,
@@ -130,6 +131,7 @@ def run_rhythm(
     if order.dry_run:
         return _planned(moment, rhythm, order)
     with ExitStack() as held:
+        held.enter_context(room_at(settings.folder))
         wait_s = settings.config.storage.lock_wait_s
         held.enter_context(_lock_of(settings, rhythm, f"{rhythm} of this project", wait_s))
         planned = _planned(moment, rhythm, order)

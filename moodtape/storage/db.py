@@ -5,6 +5,7 @@ Threads of one process take turns, since DuckDB opens a file in one way at a tim
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -20,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodtape.clock import utc_now
-from moodtape.errors import DataMissing, MoodtapeError, WarehouseLocked
+from moodtape.errors import DataMissing, DiskFull, MoodtapeError, WarehouseLocked
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 _HOLDER = re.compile(r"PID (\d+)")
+_NO_ROOM = os.strerror(errno.ENOSPC)
 _HELD = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 
 _FRESH = ".new-"
@@ -54,11 +56,12 @@ class Warehouse:
 
         Raises:
             WarehouseLocked: another process held the file for all of `lock_wait_s`.
+            DiskFull: there is no room; nothing of the block was stored.
         """
         from moodtape.storage.migrate import migrate
 
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _TURN:
+        with _TURN, room_at(self.path.parent):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 found_warehouse(self)
             connection = self._open(read_only=False)
@@ -121,6 +124,25 @@ class Warehouse:
             else:
                 configure(connection, self.threads, self.memory_limit)
                 return connection
+
+
+@contextmanager
+def room_at(folder: Path) -> Iterator[None]:
+    """Tell plainly when the block cannot write since the disk is full.
+
+    Raises:
+        DiskFull: it could not; the message says where.
+    """
+    try:
+        yield
+    except Exception as exc:
+        full = isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
+        if not full and _NO_ROOM not in str(exc):
+            raise
+        raise DiskFull(
+            f"There is no room left on the disk of {folder}. Nothing is half-stored: make room,"
+            " and run the command again."
+        ) from exc
 
 
 def found_warehouse(warehouse: Warehouse) -> None:

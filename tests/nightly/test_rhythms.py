@@ -189,3 +189,17 @@ def test_hours_and_nights() -> None:
     assert nights_between(last, last + 4 * DAY) == [last + DAY, last + 2 * DAY, last + 3 * DAY]
     assert nights_between(last, last + DAY) == []
     assert nights_between(None, last) == []
+
+
+def test_the_verbs_say_what_they_would_do(ready: World, run: Callable[..., Any]) -> None:
+    where = ("--project", ready.folder)
+    done = run("nightly", "--dry-run", "--json", *where)
+    told = json.loads(done.out)
+    assert (done.code, told["command"], told["dry_run"], told["steps"]) == (0, "nightly", True, [])
+    assert told["todo"] == [*TICK[:4], "retrain", "forecast", "report", "backup"]
+    done = run("tick", "--from-step", "settle", "--dry-run", *where)
+    assert done.out.splitlines()[1:] == ["would run: settle, forecast"]
+    done = run("tick", "--only", "settle", *where)
+    assert done.code == 0
+    assert done.out.splitlines()[-1].split()[:2] == ["settle", "done"]
+    assert run("tick", "--only", "setle", *where).code == 2

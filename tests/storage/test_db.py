@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import re
@@ -15,9 +16,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from moodtape.errors import DataMissing, MoodtapeError, WarehouseLocked
+from moodtape.errors import DataMissing, DiskFull, MoodtapeError, WarehouseLocked
 from moodtape.storage.db import Warehouse, query, run_script
 
 WRITE = """
@@ -255,3 +257,24 @@ def test_a_script_gives_each_statement_only_what_it_names(tmp_warehouse: Warehou
     with tmp_warehouse.write() as connection:
         connection.execute("CREATE TEMP TABLE versioned AS SELECT * FROM document")
         run_script(connection, "mark_dirty", {"unused": 1})
+
+
+def test_a_full_disk_is_told_plainly(tmp_warehouse: Warehouse) -> None:
+    with tmp_warehouse.write() as connection:
+        connection.execute("INSERT INTO meta VALUES ('a', 'b')")
+    for raised in (
+        OSError(errno.ENOSPC, "No space left on device", "moodtape.duckdb"),
+        duckdb.IOException('Could not write file "moodtape.duckdb.wal": No space left on device'),
+    ):
+        with pytest.raises(DiskFull, match=r"no room left on the disk of .* make room"):
+            write_until(tmp_warehouse, raised)
+    with pytest.raises(OSError, match="denied"):
+        write_until(tmp_warehouse, OSError(errno.EACCES, "denied"))
+    with tmp_warehouse.read() as connection:
+        assert connection.execute("FROM meta").fetchall() == [("a", "b")]
+
+
+def write_until(warehouse: Warehouse, failure: Exception) -> None:
+    with warehouse.write() as connection:
+        connection.execute("INSERT INTO meta VALUES ('c', 'd')")
+        raise failure
