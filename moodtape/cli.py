@@ -23,6 +23,7 @@ from moodtape.commands import (
     show,
     start,
     study,
+    tune,
 )
 from moodtape.errors import MoodtapeError
 
@@ -66,6 +67,7 @@ app.command()(ingest.ingest)
 app.add_typer(files.app, name="import")
 for verb in (model.score, model.train, study.evaluate, study.ablate, model.predict, study.audit):
     app.command()(verb)
+app.command()(tune.tune)
 app.command()(backtest.backtest)
 app.command()(study.report)
 app.command()(nightly.tick)
