@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -84,15 +84,19 @@ def settle_request(
     name = scorer_id(in_use.scorer)
     as_of = question.as_of or utc_now()
     with warehouse.read() as connection:
-        span, notes = _settle_span(connection, config, question)
+        spans = _bar_spans(connection, config)
+        span, notes = _settle_span(connection, config, question, spans)
         if SENTIMENT in config.features.groups:
             read.require_scored(
                 connection, name, config.sentiment.sources, with_look_back(config, span),
                 in_use.advice,
             )  # fmt: skip
             notes += (in_use.note,) if in_use.note else ()
-    request = Request(config.market.symbols, as_of, name, span)
-    return request, in_use.scorer.trained_until, notes
+    there = (s for s, own in spans.items() if own.since < span.until and own.until > span.since)
+    symbols = tuple(there) or config.market.symbols
+    if left_out := [s for s in spans if s not in symbols]:
+        notes += (f"{', '.join(left_out)} had no bars in the span, and no part in the study",)
+    return Request(symbols, as_of, name, span), in_use.scorer.trained_until, notes
 
 
 def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Ground:
@@ -140,19 +144,25 @@ def with_look_back(config: Config, span: Span) -> Span:
     return Span(span.since - reach_of(config, calendar, interval, span.since), span.until)
 
 
+def _bar_spans(connection: Connection, config: Config) -> dict[str, Span]:
+    """Return from when to when each symbol of the config has bars."""
+    market = config.market
+    return {
+        symbol: read.bar_span(connection, read.choose_series(
+            connection, symbol, market.interval, market.venue.get(symbol), market.quote.get(symbol)
+        ))
+        for symbol in market.symbols
+    }  # fmt: skip
+
+
 def _settle_span(
-    connection: Connection, config: Config, question: Question
+    connection: Connection, config: Config, question: Question, spans: Mapping[str, Span]
 ) -> tuple[Span, tuple[str, ...]]:
     """Return the bounds of the study, cut to where there are bars."""
     market = config.market
     interval = parse_duration(market.interval)
-    spans = [
-        read.bar_span(connection, read.choose_series(
-            connection, symbol, market.interval, market.venue.get(symbol), market.quote.get(symbol)
-        ))
-        for symbol in market.symbols
-    ]  # fmt: skip
-    first, last = min(s.since for s in spans), max(s.until for s in spans) + interval
+    first = min(s.since for s in spans.values())
+    last = max(s.until for s in spans.values()) + interval
     since, until = question.since, question.until
     notes: list[str] = []
     if since is None:

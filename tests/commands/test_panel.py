@@ -17,8 +17,8 @@ from moodtape.calendars import get_calendar
 if TYPE_CHECKING:
     from tests.commands.conftest import Result
 
-STOCKS = {"ACME": 0, "BOLT": 0, "CROW": 70}
-"""By name, how many sessions after the others its history begins."""
+STOCKS = {"ACME": (0, 999), "BOLT": (0, 999), "CROW": (70, 999), "DUSK": (0, 80), "EAST": (0, 9)}
+"""By name, the first session of its history and its end: DUSK has none that is tested."""
 
 SETTINGS = """
 [market]
@@ -52,8 +52,8 @@ def panel(tmp_path: Path) -> Path:
         datetime(2023, 1, 3, tzinfo=UTC), datetime(2023, 11, 1, tzinfo=UTC), timedelta(days=1)
     )
     frames = []
-    for symbol, late in STOCKS.items():
-        own = days[late:]
+    for symbol, (first, end) in STOCKS.items():
+        own = days[first:end]
         close = 50 * np.exp(np.cumsum(0.01 * rng.standard_t(5, len(own))))
         opened = close * np.exp(0.003 * rng.standard_normal(len(own)))
         bars = {
@@ -91,14 +91,16 @@ def test_from_files_to_verdicts(
         ("score",),
     ):
         assert (done := run(*command)).code == 0, done.err
-    found = run("ablate", "--symbol", "all", "--json")
+    found = run("ablate", "--symbol", "all", "--since", "2023-01-20", "--json")
     assert found.code == 0, found.err
     study = json.loads(found.out)
-    assert study["question"]["symbols"] == list(STOCKS)
+    assert study["question"]["symbols"] == [*STOCKS][:-1]
+    assert "EAST had no bars in the span, and no part in the study." in study["caveats"]
     assert study["audit"]["clean"]
     answered = {r["symbol"]: r for r in study["results"]}
-    assert set(answered) == set(STOCKS)
+    assert set(answered) == set(study["question"]["symbols"])
     words = {"helps", "hurts", "does not help", "cannot tell"}
     assert {r["verdict"] for r in study["results"]} <= words
-    assert {r["family_size"] for r in study["results"]} == {3}
+    assert {r["family_size"] for r in study["results"]} == {4}
     assert answered["CROW"]["n"] <= answered["ACME"]["n"]
+    assert (answered["DUSK"]["n"], answered["DUSK"]["verdict"]) == (0, "cannot tell")
