@@ -42,11 +42,23 @@ def overdue(config: Config, steps: Rows, polls: Rows, now: datetime) -> list[str
         found += [
             f"{poll['collector']} {poll['stream']}: no good answer for more than {_hours(limit)}"
             f" hours ({poll['detail'] or poll['state']}). Run: moodtape ingest {poll['collector']}"
-            for poll in polls
+            for poll in _still_asked(polls, limit)
             if poll["collector"] in config.ingest.sources
             and (poll["last_good"] is None or now - poll["last_good"] > limit)
         ]
     return found
+
+
+def _still_asked(polls: Rows, limit: timedelta) -> Rows:
+    """Return the streams that were asked when their collector asked last, or not long before.
+
+    One that was taken out of the config is not overdue.
+    """
+    newest: dict[str, datetime] = {}
+    for poll in polls:
+        name, at = poll["collector"], poll["last_poll"]
+        newest[name] = max(at, newest.get(name, at))
+    return [p for p in polls if newest[p["collector"]] - p["last_poll"] <= limit]
 
 
 def _is_late(row: Mapping[str, Any], limit: timedelta, now: datetime) -> bool:

@@ -25,10 +25,12 @@ def step(rhythm: str, hours_ago: float | None, error: str | None = None) -> dict
             "first_begun": NOW - 100 * HOUR}  # fmt: skip
 
 
-def poll(collector: str, hours_ago: float | None) -> dict[str, Any]:
+def poll(
+    collector: str, hours_ago: float | None, stream: str = "one", asked_hours_ago: float = 0
+) -> dict[str, Any]:
     good = None if hours_ago is None else NOW - hours_ago * HOUR
-    return {"collector": collector, "stream": "one", "last_good": good, "state": "down",
-            "detail": "no route"}  # fmt: skip
+    return {"collector": collector, "stream": stream, "last_good": good, "state": "down",
+            "detail": "no route", "last_poll": NOW - asked_hours_ago * HOUR}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,13 @@ def test_a_source_is_overdue_where_a_rhythm_runs_and_it_is_asked() -> None:
     assert [line.split(":")[0] for line in lines] == ["news one", "onchain one"]
     assert lines[0].endswith("(no route). Run: moodtape ingest news")
     assert overdue(Config(), [], polls, NOW) == []
+
+
+def test_a_stream_that_is_not_asked_any_more_is_not_overdue() -> None:
+    gone = poll("news", 900, "an old feed", asked_hours_ago=900)
+    assert overdue(Config(), [step("tick", 1)], [poll("news", 1), gone], NOW) == []
+    (line,) = overdue(Config(), [step("tick", 1)], [gone], NOW)
+    assert line.startswith("news an old feed: no good answer"), "nothing of it is asked at all"
 
 
 def test_status_ends_with_three_when_a_rhythm_has_stopped(
