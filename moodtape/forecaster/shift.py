@@ -14,7 +14,7 @@ import numpy as np
 
 from moodtape.clock import parse_duration, to_datetime64
 from moodtape.config import Config
-from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
+from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.seeds import generator
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def shift_room(dataset: Dataset, config: Config) -> tuple[Room, bool]:
     enough of them in the segments that hold nine tenths of the rows.
     """
     interval = parse_duration(config.market.interval)
-    half_lives = timedelta(hours=KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h))
-    reach = config.network.lookback_bars + max(config.target.horizons) + -(-half_lives // interval)
+    tone = timedelta(hours=chosen_features(config).tone_hours)
+    reach = config.network.lookback_bars + max(config.target.horizons) + -(-tone // interval)
     day, week = usual_bars(dataset, "D"), usual_bars(dataset, "W")
     room = Room(max(reach, 2 * week), week, day, config.network.lookback_bars, config.seed)
     lengths = [len(rows) for rows in segments(dataset)]

@@ -23,7 +23,7 @@ from moodtape.forecaster.arms import CONTROLS, PLANTED, real_arm
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
-from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
+from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, FitPredict
 from moodtape.forecaster.importance import Importance, importance
 from moodtape.forecaster.runs import config_hash, write_json
@@ -158,8 +158,8 @@ def _younger_than_scorer(ground: Ground) -> np.datetime64 | None:
         return None
     if ground.trained_until is None:
         return NEVER
-    half_lives = timedelta(hours=KERNEL_HALF_LIVES * max(ground.config.sentiment.half_lives_h))
-    return to_datetime64(ground.trained_until + half_lives)
+    tone = timedelta(hours=chosen_features(ground.config).tone_hours)
+    return to_datetime64(ground.trained_until + tone)
 
 
 def _detectable(

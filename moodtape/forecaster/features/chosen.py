@@ -48,6 +48,13 @@ class Chosen:
         """Return how many hours before its own the farthest-looking feature of texts uses."""
         return max((f.lookback for f in self.texts if f.step == "hour"), default=0)
 
+    @property
+    def tone_hours(self) -> int:
+        """Return how many hours the tone of a text goes on counting."""
+        return max(
+            (f.lookback + 1 for f in self.texts if f.polarity and f.step == "hour"), default=0
+        )
+
     def of_stream(self, name: str) -> tuple[Feature, ...]:
         """Return the features of a stream: of texts, or of how a source's polls ended."""
         return tuple(poll_features()) if is_of_polls(name) else self.texts

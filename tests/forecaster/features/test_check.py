@@ -43,6 +43,11 @@ def test_those_made_of_settings_are_no_features_of_plug_ins() -> None:
     assert not made & set(BUILT_IN)
 
 
+def test_how_far_back_the_chosen_ones_look() -> None:
+    assert CHOSEN.lookback_bars == REGISTRY["macd_histogram"].lookback == 510
+    assert CHOSEN.lookback_hours == CHOSEN.tone_hours - 1 == 5 * 48 - 1
+
+
 def next_close(close: Array) -> Array:
     """Close of the next bar."""
     return np.append(close[1:], np.nan)
