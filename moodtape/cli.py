@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from moodtape import __version__
 from moodtape.commands import (
     backtest,
+    calibrate,
     demo,
     files,
     forget,
@@ -69,6 +70,7 @@ for verb in (model.score, model.train, study.evaluate, study.ablate, model.predi
     app.command()(verb)
 app.command()(tune.tune)
 app.command()(backtest.backtest)
+app.command()(calibrate.calibrate)
 app.command()(study.report)
 app.command()(nightly.tick)
 app.command()(nightly.nightly)

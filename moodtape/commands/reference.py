@@ -190,7 +190,7 @@ def _kind(parameter: Any) -> str:
     """Return what an option takes, as its help would call it."""
     annotation = parameter.type_descriptor.annotation
     (kind,) = get_args(annotation) or (annotation,)
-    return {str: "TEXT", int: "NUMBER", Path: "PATH"}[kind]
+    return {str: "TEXT", int: "NUMBER", float: "NUMBER", Path: "PATH"}[kind]
 
 
 def _default(parameter: Any) -> str:

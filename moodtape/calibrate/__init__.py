@@ -1,0 +1,1 @@
+"""The verdict measured: how often it is wrong on worlds whose truth is known."""

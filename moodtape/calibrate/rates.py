@@ -1,0 +1,97 @@
+"""How often the words were wrong, and how often an effect was found, with intervals.
+
+The unit is a run: a world with its whole family. It is false if any target without an effect
+is said to be helped (or hurt). Failed worlds count as worlds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP, HELPS, HURTS
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of runs with its two-sided 95 % interval (Clopper & Pearson 1934)."""
+
+    count: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        """Return the share; NaN of no runs."""
+        return self.count / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the exact interval.
+
+        >>> [round(end, 4) for end in Rate(20, 400).interval]
+        [0.0308, 0.0762]
+        """
+        from scipy.stats import beta
+
+        low = beta.ppf(0.025, self.count, self.n - self.count + 1) if self.count else 0.0
+        high = beta.ppf(0.975, self.count + 1, self.n - self.count) if self.count < self.n else 1.0
+        return float(low), float(high)
+
+
+def error_rates(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return for each kind and size of world how many runs said a false word.
+
+    helps, hurts: of a target whose true gain is zero. does not help: of one whose true gain is
+    at least the margin.
+    """
+    found = []
+    for cell, runs in _cells(rows).items():
+        false = {
+            HELPS: _count(runs, lambda r: r["word"] == HELPS and float(r["truth"]) == 0),
+            HURTS: _count(runs, lambda r: r["word"] == HURTS and float(r["truth"]) == 0),
+            DOES_NOT_HELP: _count(
+                runs,
+                lambda r: r["word"] == DOES_NOT_HELP and float(r["truth"]) >= float(r["margin"]),
+            ),
+        }
+        found.append({**dict(zip(CELL, cell, strict=True)), "worlds": len(runs), "false": false})
+    return found
+
+
+def power(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return for each target that has an effect how often it was said, by size and length."""
+    found = []
+    for cell, runs in _cells(rows).items():
+        targets = {r["target"]: float(r["truth"]) for run in runs for r in run if r["truth"]}
+        for target, truth in targets.items():
+            if truth > 0:
+                words = [
+                    next((r["word"] for r in run if r["target"] == target), CANNOT_TELL)
+                    for run in runs
+                ]
+                helped = Rate(words.count(HELPS), len(words))
+                found.append(
+                    {**dict(zip(CELL, cell, strict=True)), "target": target, "truth": truth,
+                     "helps": helped}
+                )  # fmt: skip
+    return found
+
+
+CELL = ("block", "kind", "gain", "hours")
+
+
+def _cells(rows: Sequence[Row]) -> dict[tuple[str, ...], list[list[Row]]]:
+    """Return the runs of each cell, each run with its rows."""
+    found: dict[tuple[str, ...], dict[str, list[Row]]] = {}
+    for row in rows:
+        cell = tuple(row[name] for name in CELL)
+        found.setdefault(cell, {}).setdefault(row["world"], []).append(row)
+    return {cell: list(runs.values()) for cell, runs in found.items()}
+
+
+def _count(runs: Sequence[Sequence[Row]], false: Any) -> Rate:
+    """Return how many runs hold a row of which something is true; a failed run holds none."""
+    return Rate(sum(any(row["truth"] and false(row) for row in run) for run in runs), len(runs))

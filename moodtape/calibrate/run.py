@@ -1,0 +1,142 @@
+"""Many worlds, one after the other or side by side; what was done stays done.
+
+Every world's rows are appended to a CSV file at once, so that a run that was cut off goes on
+where it stopped. A world that fails is a world in which nobody could tell, and is counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from moodtape.calibrate.study import answer_world
+from moodtape.calibrate.worlds import EFFECTS
+from moodtape.config import Config
+from moodtape.errors import MoodtapeError, UnreadableFile
+
+COLUMNS = (
+    *("block", "kind", "gain", "hours", "world", "seed", "target", "forecaster", "truth"),
+    *("margin", "word", "effect", "low", "high", "p_null", "p_shift", "p_echo", "p_adjusted"),
+    *("smallest", "reasons", "seconds"),
+)
+FAILED = "failed"
+Progress = Callable[[int, int, str], None]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One world to be drawn: a kind, the size of its effect, a length in hours, a number."""
+
+    block: str
+    kind: str
+    gain: float
+    hours: int
+    world: int
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return what the file knows it by."""
+        return (self.block, self.kind, f"{self.gain:g}", str(self.hours), str(self.world))
+
+
+def plan(
+    block: str, kinds: Sequence[str], gains: Sequence[float], hours: int, worlds: int
+) -> list[Cell]:
+    """Return the worlds of a run, turn by turn, so that a run cut short is an even one.
+
+    A kind without an effect has one size, zero.
+    """
+    sizes = {kind: tuple(gains) if kind in EFFECTS else (0.0,) for kind in kinds}
+    return [
+        Cell(block, kind, gain, hours, number)
+        for number in range(worlds)
+        for kind in kinds
+        for gain in sizes[kind]
+    ]
+
+
+def run_worlds(
+    cells: Sequence[Cell], config: Config, path: Path, jobs: int = 1,
+    progress: Progress | None = None,
+) -> None:  # fmt: skip
+    """Answer every world that the file does not hold yet and append what was said.
+
+    Args:
+        path: CSV file; made if it is not there.
+        jobs: processes side by side.
+    """
+    kept = read_rows(path) if path.exists() else []
+    done = {cell_key(row) for row in kept}
+    todo = [cell for cell in cells if cell.key not in done]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(path, kept)
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        for number, rows in enumerate(_answered(todo, config, jobs)):
+            writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())
+            if progress is not None:
+                progress(len(cells) - len(todo) + number + 1, len(cells), "worlds")
+
+
+def _write_whole(path: Path, rows: Sequence[Row]) -> None:
+    """Write the file anew with whole worlds alone: a kill may have cut the last one short."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with scratch.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    scratch.replace(path)
+
+
+def _answered(cells: Sequence[Cell], config: Config, jobs: int) -> Iterator[list[Row]]:
+    if jobs == 1:
+        yield from (answer_cell(cell, config) for cell in cells)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(answer_cell, cell, config) for cell in cells]
+        for finished in as_completed(waiting):
+            yield finished.result()
+
+
+def answer_cell(cell: Cell, config: Config) -> list[Row]:
+    """Return the rows of one world; one row that says so where the study failed."""
+    common = {"block": cell.block, "kind": cell.kind, "gain": f"{cell.gain:g}"}
+    common |= {"hours": str(cell.hours), "world": str(cell.world)}
+    try:
+        rows = answer_world(config, cell.block, cell.kind, cell.hours, cell.gain, cell.world)
+    except MoodtapeError as exc:
+        return [{**common, "word": FAILED, "reasons": str(exc)}]
+    return [{**row, **common} for row in rows]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of the whole worlds of a file; one that was cut off is left out.
+
+    A world has as many rows as most have, or one that says it failed.
+
+    Raises:
+        UnreadableFile: the file has other columns.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise UnreadableFile(f"{path} is no file of worlds: its columns are others.")
+        rows = [row for row in reader if row["word"] == FAILED or row["seconds"]]
+    counts = Counter(cell_key(row) for row in rows)
+    usual = Counter(counts.values()).most_common(1)[0][0] if counts else 0
+    return [r for r in rows if r["word"] == FAILED or counts[cell_key(r)] == usual]
+
+
+def cell_key(row: Row) -> tuple[str, ...]:
+    """Return what world a row is of."""
+    return tuple(row[name] for name in ("block", "kind", "gain", "hours", "world"))

@@ -1,0 +1,103 @@
+"""`calibrate`: the verdict measured on worlds whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moodtape.commands.console import note, print_json, print_table, say, steps
+from moodtape.commands.options import ConfigFiles, Json, Project, Quiet, settings_of
+from moodtape.errors import UsageError
+
+if TYPE_CHECKING:
+    from moodtape.calibrate.rates import Rate
+
+
+def calibrate(
+    worlds: Annotated[int, typer.Option(help="Worlds of each kind and size.", min=1)] = 10,
+    hours: Annotated[int, typer.Option(help="Length of a world in hourly bars.", min=2000)] = 4380,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this kind of world; may be repeated. All by default."),
+    ] = None,
+    gain: Annotated[
+        list[float] | None,
+        typer.Option(help="Size of an effect, a share of the loss; may be repeated."),
+    ] = None,
+    block: Annotated[
+        str, typer.Option(help="Seeds: develop to try rules on, certify once for each change.")
+    ] = "develop",
+    jobs: Annotated[int, typer.Option(help="Processes side by side.", min=1)] = 1,
+    planted_draws: Annotated[
+        int, typer.Option(help="Effects planted in each world; 0 never says `does not help`.")
+    ] = 0,
+    out: Annotated[
+        Path, typer.Option(help="CSV of every world; what it holds already is not done again.")
+    ] = Path("worlds.csv"),
+    config: ConfigFiles = None,
+    project: Project = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how often the words are wrong, on drawn worlds whose truth is known."""
+    from moodtape.calibrate.rates import error_rates, power
+    from moodtape.calibrate.run import cell_key, plan, read_rows, run_worlds
+    from moodtape.calibrate.study import BLOCKS, settings_for_worlds
+    from moodtape.calibrate.worlds import KINDS
+
+    kinds, gains = tuple(kind or KINDS), tuple(gain or (0.02, 0.05))
+    if unknown := sorted(set(kinds) - set(KINDS)):
+        raise UsageError(f"--kind {unknown[0]!r} is none of {', '.join(KINDS)}.")
+    if block not in BLOCKS:
+        raise UsageError(f"--block {block!r} is none of {', '.join(BLOCKS)}.")
+    if not all(0 < g < 1 for g in gains):
+        raise UsageError("--gain is a share of the loss, above 0 and below 1.")
+    changes = {"verdict": {"planted_draws": planted_draws}}
+    chosen = settings_for_worlds(settings_of(project, config).config, changes)
+    cells = plan(block, kinds, gains, hours, worlds)
+    with steps(quiet or as_json) as told:
+        run_worlds(cells, chosen, out, jobs, told)
+    wanted = {cell.key for cell in cells}
+    rows = [row for row in read_rows(out) if cell_key(row) in wanted]
+    errors, found = error_rates(rows), power(rows)
+    if as_json:
+        print_json(
+            {
+                "schema_version": 1, "command": "calibrate", "warnings": [], "worlds": str(out),
+                "false_words": [
+                    {**row, "false": {w: _plain(r) for w, r in row["false"].items()}}
+                    for row in errors
+                ],
+                "power": [{**row, "helps": _plain(row["helps"])} for row in found],
+            }
+        )  # fmt: skip
+        return
+    _print(errors, found)
+    note(f"Every world: {out}")
+
+
+def _print(errors: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]) -> None:
+    say("False words, in how many runs")
+    rows = [
+        {**row, **{word: _shown(rate) for word, rate in row["false"].items()}} for row in errors
+    ]
+    words = ("helps", "hurts", "does not help")
+    print_table(rows, {n: n for n in ("kind", "gain", "hours", "worlds", *words)})
+    if found:
+        say("\nEffects that were said to help")
+        shown = [
+            {**row, "truth": f"{row['truth']:.2%}", "helps": _shown(row["helps"])} for row in found
+        ]
+        print_table(shown, {n: n for n in ("kind", "gain", "hours", "target", "truth", "helps")})
+
+
+def _shown(rate: Rate) -> str:
+    low, high = rate.interval
+    return f"{rate.count} of {rate.n} ({low:.1%} to {high:.1%})"
+
+
+def _plain(rate: Rate) -> dict[str, Any]:
+    return {"count": rate.count, "n": rate.n, "share": rate.share, "interval": rate.interval}

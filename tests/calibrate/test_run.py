@@ -1,0 +1,123 @@
+"""Many worlds: resumable, countable, and honest about what failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import binomtest
+
+from moodtape.calibrate.rates import Rate, error_rates, power
+from moodtape.calibrate.run import COLUMNS, FAILED, Cell, answer_cell, plan, read_rows, run_worlds
+from moodtape.calibrate.study import settings_for_worlds
+from moodtape.config import Config
+from moodtape.errors import UnreadableFile
+
+CONFIG = settings_for_worlds(
+    Config(),
+    {
+        "verdict": {"planted_draws": 0, "draws": 200},
+        "walk_forward": {"folds": 2},
+        "target": {"names": ("return",)},
+    },
+)
+
+
+def row(world: int, word: str, **changes: Any) -> dict[str, Any]:
+    usual = dict.fromkeys(COLUMNS, "")
+    usual |= {"block": "develop", "kind": "nothing", "gain": "0", "hours": "2000"}
+    usual |= {"world": str(world), "target": "return", "truth": "0.0", "margin": "0.005"}
+    return usual | {"word": word, "seconds": "1.0"} | {k: str(v) for k, v in changes.items()}
+
+
+def test_a_plan_goes_round_by_round() -> None:
+    cells = plan("develop", ("echo", "return"), (0.01, 0.02), 3000, 2)
+    assert [(c.world, c.kind, c.gain) for c in cells] == [
+        (0, "echo", 0.0), (0, "return", 0.01), (0, "return", 0.02),
+        (1, "echo", 0.0), (1, "return", 0.01), (1, "return", 0.02),
+    ]  # fmt: skip
+
+
+def test_worlds_are_answered_once_and_a_cut_line_is_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "worlds.csv"
+    cells = plan("develop", ("nothing", "return"), (0.3,), 2600, 1)
+    run_worlds(cells[:1], CONFIG, path)
+    first = path.read_text()
+    assert len(read_rows(path)) == 1
+    path.write_text(first + first.splitlines()[1][:30])
+    told: list[tuple[int, int, str]] = []
+    run_worlds(cells, CONFIG, path, progress=lambda *step: told.append(step))
+    assert told == [(2, 2, "worlds")], "only what was missing"
+    assert path.read_text().startswith(first)
+    rows = read_rows(path)
+    assert [r["kind"] for r in rows] == ["nothing", "return"]
+    assert rows[1]["word"] == "helps", rows[1]["reasons"]
+    assert float(rows[1]["truth"]) == 0.3
+    again = answer_cell(cells[0], CONFIG)[0]
+    assert {**rows[0], "seconds": ""} == {
+        **{k: "" if v is None else str(v) for k, v in again.items()}, "seconds": ""
+    }  # fmt: skip
+
+
+def test_the_blocks_of_seeds_draw_other_worlds() -> None:
+    cells = [Cell(block, "nothing", 0.0, 2600, 0) for block in ("develop", "certify")]
+    seeds = {answer_cell(cell, CONFIG)[0]["seed"] for cell in cells}
+    assert len(seeds) == 2
+
+
+def test_a_world_that_fails_is_a_world(tmp_path: Path) -> None:
+    short = answer_cell(Cell("develop", "nothing", 0.0, 900, 0), CONFIG)
+    assert [(r["word"], bool(r["reasons"])) for r in short] == [(FAILED, True)]
+    run_worlds([Cell("develop", "nothing", 0.0, 900, 0)], CONFIG, tmp_path / "w.csv")
+    [only] = error_rates(read_rows(tmp_path / "w.csv"))
+    assert only["worlds"] == 1
+    assert only["false"]["helps"].count == 0
+
+
+def test_another_file_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UnreadableFile, match="no file of worlds"):
+        run_worlds([], CONFIG, path)
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_a_run_is_false_once_however_many_targets_are() -> None:
+    rows = [
+        row(0, "helps"), row(0, "helps", target="direction"),
+        row(1, "cannot tell"), row(1, "hurts", target="direction"),
+        row(2, "does not help"), row(2, "does not help", target="direction", truth=0.01),
+        row(3, "cannot tell"), row(3, "helps", target="direction", truth=0.01),
+    ]  # fmt: skip
+    [cell] = error_rates(rows)
+    assert cell["worlds"] == 4
+    counts = {word: (rate.count, rate.n) for word, rate in cell["false"].items()}
+    assert counts == {"helps": (1, 4), "hurts": (1, 4), "does not help": (1, 4)}
+    [found] = power([r for r in rows if r["world"] in ("2", "3")])
+    assert (found["target"], found["helps"]) == ("direction", Rate(1, 2))
+
+
+def test_the_interval_of_a_share_against_scipys() -> None:
+    for count, n in ((0, 50), (3, 50), (20, 400), (50, 50)):
+        exact = binomtest(count, n).proportion_ci(method="exact")
+        assert Rate(count, n).interval == pytest.approx((exact.low, exact.high))
+
+
+def test_the_command_prints_rates_and_refuses_what_it_does_not_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from moodtape.commands.calibrate import calibrate
+    from moodtape.errors import UsageError
+
+    out = tmp_path / "worlds.csv"
+    calibrate(1, 2600, ["nothing"], None, out=out, project=tmp_path, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["command"] == "calibrate"
+    assert told["false_words"][0]["false"]["helps"]["n"] == 1
+    calibrate(1, 2600, ["nothing"], None, out=out, project=tmp_path, quiet=True)
+    assert "nothing" in capsys.readouterr().out
+    for wrong in ({"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}):
+        with pytest.raises(UsageError):
+            calibrate(1, 2600, out=out, project=tmp_path, **wrong)  # type: ignore[arg-type]
