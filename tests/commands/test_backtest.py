@@ -32,6 +32,7 @@ def test_a_study_is_traded_beside_its_rivals(studied: Path, run: Run) -> None:
     for row in found["results"]:
         names = [rival["name"] for rival in row["rivals"]]
         assert {"buy and hold", "null", "persistence", "reversal"} <= set(names)
+        assert "planted" not in names, "it knows the answers"
         assert row["deflated_sharpe"]["probability"] is None
         assert [c["cost_bps"] for c in row["costs"]][:2] == [0.0, 1.0]
         moves = [w["market_return"] for w in row["worst"]]
