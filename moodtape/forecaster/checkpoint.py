@@ -89,7 +89,6 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state: the run is whole."""
         self.path.unlink(missing_ok=True)
-        self.path.with_name(LOCK).unlink(missing_ok=True)
 
 
 def fit_key(**parts: Any) -> str:
@@ -112,21 +111,27 @@ def interrupted(runs: Path, key: str) -> Path | None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a run's folder: nobody else goes on with its fit meanwhile. Ends with the process.
+    """Hold a run's folder: nobody else goes on with its work meanwhile. Ends with the process.
 
     Raises:
         UsageError: another process has just taken it.
     """
     with (folder / LOCK).open("a") as file:
         if not _lock(file.fileno()):
-            raise UsageError(f"{folder.name} is being trained by another process.")
-        yield
+            raise UsageError(f"{folder.name} is in the hands of another process.")
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 def _is_held(folder: Path) -> bool:
     """Say whether another process works in a run's folder."""
-    with (folder / LOCK).open("a") as file:
-        return not _lock(file.fileno())
+    try:
+        with (folder / LOCK).open() as file:
+            return not _lock(file.fileno())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(descriptor: int) -> bool:

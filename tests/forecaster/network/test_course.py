@@ -145,8 +145,9 @@ def test_an_interrupted_run_is_found_by_its_key_unless_somebody_works_there(tmp_
     assert interrupted(tmp_path, key) == tmp_path / "older"
     with held(tmp_path / "older"):
         assert interrupted(tmp_path, key) == tmp_path / "newer"
-        with pytest.raises(UsageError, match="older is being trained"), held(tmp_path / "older"):
+        with pytest.raises(UsageError, match="older is in the hands"), held(tmp_path / "older"):
             pass
+    assert not list(tmp_path.glob("*/fit.lock")), "a hold that ended leaves nothing behind"
     Checkpoint(tmp_path / "older" / CHECKPOINT, key).remove()
     assert interrupted(tmp_path, key) == tmp_path / "newer"
     assert interrupted(tmp_path / "none", key) is None
