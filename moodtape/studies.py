@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from moodtape.clock import utc_now
 from moodtape.errors import GateFailed
 from moodtape.settings import Settings
-from moodtape.storage.write import begin_run, finish_run, new_run_id
+from moodtape.storage.write import begin_run, finish_run, new_run_id, run_counts
 from moodtape.study.project import ground_of, hour_rules, warehouse_of
 
 if TYPE_CHECKING:
     from moodtape.audit import AuditResult
+    from moodtape.forecaster.cells import CellStore
     from moodtape.forecaster.dataset import Request
     from moodtape.storage.ledger import Earlier
     from moodtape.study.ground import Ground, Question
@@ -70,31 +71,64 @@ def _fixed(ground: Ground) -> Request:
 
 
 def ablate(
-    settings: Settings, question: Question, command: str, progress: Steps | None = None
+    settings: Settings,
+    question: Question,
+    command: str,
+    progress: Steps | None = None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """Answer whether the subject helps, write the run folder and its page, return the results.
 
+    A study that was interrupted goes on in its run folder: cells that it finished are not
+    fitted again.
+
+    Args:
+        jobs: processes that fit cells at once.
     Raises:
         GateFailed: the audit found look-ahead; the page says so and no other word is given.
     """
+    from moodtape.forecaster.cells import CellStore
+    from moodtape.forecaster.checkpoint import held
+    from moodtape.forecaster.runs import make_run_folder
+    from moodtape.study.ablate import begun, cells_folder, study_key
+
+    tell = progress or (lambda done, total, what: None)
+    now = utc_now()
+    tell(0, 0, "reading the warehouse")
+    ground = ground_of(settings, question)
+    key = study_key(ground)
+    folder = begun(settings.runs, key)
+    if folder is not None:
+        tell(0, 0, f"going on with {folder.name}")
+    folder = folder or make_run_folder(settings.runs, new_run_id(now))
+    kept = CellStore(folder / cells_folder(key))
+    with held(folder):
+        return _ablate(settings, ground, folder, kept, command, now, tell, jobs)
+
+
+def _ablate(
+    settings: Settings,
+    ground: Ground,
+    folder: Path,
+    kept: CellStore,
+    command: str,
+    now: datetime,
+    tell: Steps,
+    jobs: int,
+) -> dict[str, Any]:
+    """Make the study of a run folder that is held."""
     from moodtape.forecaster.report.page import render_page, write_csvs
-    from moodtape.forecaster.runs import make_run_folder, write_json, write_table, write_text
+    from moodtape.forecaster.runs import write_json, write_table, write_text
     from moodtape.study.ablate import run_ablation, write_plan
     from moodtape.study.before import before_of
     from moodtape.study.results import ablation_results
     from moodtape.study.series import predictions_table, report_series
 
-    tell = progress or (lambda done, total, what: None)
-    now = utc_now()
-    run_id = new_run_id(now)
-    tell(0, 0, "reading the warehouse")
-    ground = ground_of(settings, question)
-    trials = _trials(ground)
+    run_id, trials = folder.name, _trials(ground)
     before = before_of(ground.config, _earlier(settings, trials))
-    folder = make_run_folder(settings.runs, run_id)
     write_plan(folder, ground, before)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
-    outcome = run_ablation(ground, audited.clean, tell, before)
+    outcome = run_ablation(ground, audited.clean, tell, before, kept, jobs)
     tell(0, 0, "writing the page")
     results = ablation_results(
         warehouse_of(settings), ground, outcome, audited.as_dict(), before, run_id, command, now
@@ -112,6 +146,7 @@ def ablate(
         write_table(folder / f"series_{name}.parquet", getattr(series, name))
     write_csvs(_as_json(results), series, folder)
     write_text(folder / "report.html", render_page(_as_json(results), series))
+    kept.remove()
     if not audited.clean:
         raise GateFailed(f"{audited.sentence()} No verdict is given. See {page}")
     return results
@@ -180,7 +215,8 @@ def _enter(
             trial["symbol"], trial["target"], trial["horizon_bars"], trial["forecaster"]
         ]
     with warehouse_of(settings).write() as connection:
-        begin_run(connection, run_id, "ablate", {"command": command}, now)
+        if run_counts(connection, run_id) is None:  # else killed after this line, and gone on with
+            begin_run(connection, run_id, "ablate", {"command": command}, now)
         record_trials(connection, trials, run_id, now)
         finish_run(connection, run_id, "done", {"trials": len(trials)}, utc_now())
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodtape.forecaster import splits
-from moodtape.forecaster.ablation import scaled_features
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import calibrated
 from moodtape.forecaster.forecasters import FitPredict
 from moodtape.forecaster.inputs import build_inputs
+from moodtape.forecaster.scaling import scaled_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -47,6 +47,7 @@ def ablate(
     seed: Seed = None,
     device: DeviceName = None,
     as_of: AsOf = None,
+    jobs: Annotated[int, typer.Option(help="Processes that fit at once.", min=1)] = 1,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -59,7 +60,7 @@ def ablate(
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         results = run(
-            settings, question_of(settings, since, until, as_of, preset), command_line(), told
+            settings, question_of(settings, since, until, as_of, preset), command_line(), told, jobs
         )
     if as_json:
         print_json(results)

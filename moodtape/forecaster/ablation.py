@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.arms import PLANTED, Arm, real_arm
+from moodtape.forecaster.arms import Arm, real_arm
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import Calibrated, calibrated
+from moodtape.forecaster.cells import CellFitter, CellStore, cells_of, fit_or_load
 from moodtape.forecaster.fitted import fitted_baselines
 from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
-from moodtape.forecaster.inputs import Draw, build_inputs
-from moodtape.forecaster.scaling import Scaler
-from moodtape.forecaster.shift import shift_room
+from moodtape.forecaster.scaling import scaled_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,6 +84,7 @@ def run_study(
     fit_predict: FitPredict | None = None,
     progress: Progress | None = None,
     rules: Rules | None = None,
+    kept: CellStore | None = None,
 ) -> Study:
     """Fit every cell of one forecaster and return its forecasts on all test rows.
 
@@ -94,34 +94,24 @@ def run_study(
         fit_predict: what fits a cell; what the forecaster of that name opens by default.
         progress: told the name of each cell before it is fitted.
         rules: what `run_rules` found on these folds; the rules of thumb alone by default.
+        kept: cells in it are not fitted again, and those that are fitted go there.
     """
-    room, strict = shift_room(dataset, config)
-    gains = margins(dataset, config)
-    kind = FORECASTERS[forecaster]
-    fit_predict = fit_predict or kind.open(config)
+    fitter = CellFitter(dataset, folds, arms, config)
+    fit_predict = fit_predict or FORECASTERS[forecaster].open(config)
     collected: dict[str, dict[str, list[list[Floats]]]] = {a.name: {} for a in arms}
     rules = rules or run_rules(dataset, folds)
     corrected: dict[str, list[Calibrated]] = {}
     folds = [fold for fold in folds if len(fold.test)]
     for fold in folds:
-        scaled = scaled_features(dataset, fold)
-        rows, tested = np.concatenate([fold.calibrate, fold.test]), len(fold.calibrate)
+        tested = len(fold.calibrate)
         for arm in arms:
-            cells: list[Mapping[str, Floats]] = []
-            count = kind.fits(arm, config.training.seeds)
-            for seed in range(count):
-                if progress is not None:
-                    progress(f"{forecaster}: fold {fold.number + 1}, {arm.name}, seed {seed + 1}")
-                # An effect is planted once, as the real texts are there once.
-                number = 0 if arm.treatment == PLANTED else seed
-                draw = Draw(number, config.seed, room, fold, gains)
-                inputs = build_inputs(dataset, scaled, arm, draw)
-                forecasts = fit_predict(dataset, inputs, fold, rows, seed=seed)
-                cells.append(forecasts)
+            cells = cells_of(forecaster, [fold], [arm], config.training.seeds)
+            found = [fit_or_load(cell, fitter, fit_predict, kept, progress) for cell in cells]
+            for cell, forecasts in zip(cells, found, strict=True):
                 for key, values in forecasts.items():
-                    parts = collected[arm.name].setdefault(key, [[] for _ in range(count)])
-                    parts[seed].append(values[tested:])
-            mean = {key: np.mean([cell[key] for cell in cells], axis=0) for key in cells[0]}
+                    parts = collected[arm.name].setdefault(key, [[] for _ in cells])
+                    parts[cell.seed].append(values[tested:])
+            mean = {key: np.mean([each[key] for each in found], axis=0) for key in found[0]}
             corrected.setdefault(arm.name, []).append(
                 calibrated(dataset, fold.calibrate, fold.test, mean)
             )
@@ -140,7 +130,7 @@ def run_study(
             for arm in arms
         },
         baselines=rules.forecasts,
-        helps_allowed=strict,
+        helps_allowed=fitter.helps_allowed,
         real=real_arm(arms).name,
         calibrated={**_joined(corrected), **rules.calibrated},
     )
@@ -182,21 +172,3 @@ def _joined(by_fold: Mapping[str, Sequence[Mapping[str, Floats]]]) -> dict[str, 
         name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         for name, parts in by_fold.items()
     }
-
-
-def margins(dataset: Dataset, config: Config) -> dict[str, float]:
-    """Return the gain that matters by target key, as a share of null's loss."""
-    of = config.verdict.margin
-    return {key: of[target.name] for key, target in dataset.targets.items()}  # type: ignore[index]
-
-
-def scaled_features(dataset: Dataset, fold: Fold) -> Floats:
-    """Return the feature matrix as a fold's forecasters see it, scaled by its training rows."""
-    return fold_scaler(dataset, fold).apply(dataset.features, dataset.symbol)
-
-
-def fold_scaler(dataset: Dataset, fold: Fold) -> Scaler:
-    """Return the scaler of a fold, fitted on its training rows alone."""
-    return Scaler.fit(
-        dataset.features, dataset.symbol, fold.train, len(dataset.symbols), dataset.scaling
-    )

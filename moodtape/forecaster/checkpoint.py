@@ -104,7 +104,7 @@ def fit_key(**parts: Any) -> str:
 def interrupted(runs: Path, key: str) -> Path | None:
     """Return the newest run folder that holds an unfinished fit of this key, free to be taken."""
     for path in sorted(runs.glob(f"*/{CHECKPOINT}"), reverse=True):
-        if Checkpoint(path, key).load() is not None and not _is_held(path.parent):
+        if Checkpoint(path, key).load() is not None and not is_held(path.parent):
             return path.parent
     return None
 
@@ -125,7 +125,7 @@ def held(folder: Path) -> Iterator[None]:
             (folder / LOCK).unlink(missing_ok=True)
 
 
-def _is_held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool:
     """Say whether another process works in a run's folder."""
     try:
         with (folder / LOCK).open() as file:

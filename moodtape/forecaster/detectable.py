@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import margins, scaled_features
+from moodtape.forecaster.cells import margins
 from moodtape.forecaster.evidence import Case, evidence_of
 from moodtape.forecaster.inputs import Draw, build_inputs
 from moodtape.forecaster.linear import fit_predict_linear
 from moodtape.forecaster.metrics import deciding_loss
+from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.shift import shift_room
 
 if TYPE_CHECKING:

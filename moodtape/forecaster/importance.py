@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import scaled_features
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.forecasters import FitPredict
 from moodtape.forecaster.inputs import Inputs, build_inputs
 from moodtape.forecaster.metrics import deciding_loss
+from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.seeds import generator
 from moodtape.forecaster.shift import usual_bars
 

@@ -11,6 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.splits import Fold
+
     Floats = NDArray[np.float64]
 
 Scaling = Literal["z-score", "min-max", "robust"]
@@ -117,3 +120,15 @@ def _real(spread: Floats) -> Floats:
 MEASURES: dict[Scaling, Callable[[Floats], tuple[Floats, Floats]]] = {
     "z-score": _z_score, "min-max": _min_max, "robust": _robust,
 }  # fmt: skip
+
+
+def scaled_features(dataset: Dataset, fold: Fold) -> Floats:
+    """Return the feature matrix as a fold's forecasters see it, scaled by its training rows."""
+    return fold_scaler(dataset, fold).apply(dataset.features, dataset.symbol)
+
+
+def fold_scaler(dataset: Dataset, fold: Fold) -> Scaler:
+    """Return the scaler of a fold, fitted on its training rows alone."""
+    return Scaler.fit(
+        dataset.features, dataset.symbol, fold.train, len(dataset.symbols), dataset.scaling
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moodtape import __version__
 from moodtape.clock import from_datetime64, to_datetime64
 from moodtape.forecaster.ablation import Rules, Study, run_rules, run_study
 from moodtape.forecaster.answers import (
@@ -20,12 +23,15 @@ from moodtape.forecaster.answers import (
     would_help,
 )
 from moodtape.forecaster.arms import CONTROLS, PLANTED, real_arm
+from moodtape.forecaster.cells import CellStore, cells_of
+from moodtape.forecaster.checkpoint import fit_key, is_held
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, FitPredict
 from moodtape.forecaster.importance import Importance, importance
+from moodtape.forecaster.pool import fit_cells
 from moodtape.forecaster.runs import config_hash, write_json
 from moodtape.forecaster.splits import NEVER
 from moodtape.forecaster.train import NetworkForecaster
@@ -65,6 +71,34 @@ def forecasters(ground: Ground) -> list[str]:
     return [first, *(name for name in config.ablation.also if name != first)]
 
 
+def study_key(ground: Ground) -> str:
+    """Return a hash of all that the bits of a study's cells depend on."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return fit_key(
+        dataset=ground.dataset.fingerprint(),
+        span=ground.span,
+        config=config_hash(ground.config),
+        seed=ground.config.seed,
+        arms=ground.arms,
+        folds=[[f.train_from, f.test_from, f.test_until] for f in ground.folds],
+        backend=backend,
+        versions=[__version__, *map(metadata.version, ("keras", "scikit-learn", backend))],
+    )
+
+
+def begun(runs: Path, key: str) -> Path | None:
+    """Return the newest run folder with cells of an unfinished study of this key, free to take."""
+    for cells in sorted(runs.glob(f"*/{cells_folder(key)}"), reverse=True):
+        if not is_held(cells.parent):
+            return cells.parent
+    return None
+
+
+def cells_folder(key: str) -> str:
+    """Return the name of the folder in which a run keeps the cells of an unfinished study."""
+    return f"cells-{key}"
+
+
 def write_plan(folder: Path, ground: Ground, before: Before) -> None:
     """Write what will be asked and how, before any test row is read."""
     config = ground.config
@@ -96,14 +130,17 @@ def run_ablation(
     audit_clean: bool,
     progress: Progress | None = None,
     before: Before | None = None,
+    kept: CellStore | None = None,
+    jobs: int = 1,
 ) -> Outcome:
     """Fit every cell of every forecaster and return the answers.
 
     Args:
         before: what was tried before on mostly the same time; nothing by default.
+        kept, jobs: see `fit_studies`.
     """
     started = time.monotonic()
-    fitted = fit_studies(ground, progress)
+    fitted = fit_studies(ground, progress, kept, jobs)
     before = before or Before(ground.config.verdict.level)
     drafts = [
         drafts_of(study, ground.dataset, ground.config, audit_clean) for study in fitted.studies
@@ -116,25 +153,36 @@ def run_ablation(
     return replace(fitted, answers=answers, seconds=time.monotonic() - started)
 
 
-def fit_studies(ground: Ground, progress: Progress | None = None) -> Outcome:
-    """Fit every cell of every forecaster; nothing is asked of the forecasts yet."""
+def fit_studies(
+    ground: Ground, progress: Progress | None = None, kept: CellStore | None = None, jobs: int = 1
+) -> Outcome:
+    """Fit every cell of every forecaster; nothing is asked of the forecasts yet.
+
+    Args:
+        kept: holds finished cells, which are not fitted again.
+        jobs: processes that fit cells at once; more than one need a store to meet in.
+    """
     started = time.monotonic()
     names = forecasters(ground)
+    told = _counted(progress, _cells(ground, names))
+    if kept is not None and jobs > 1:
+        seeds = ground.config.training.seeds
+        cells = [c for name in names for c in cells_of(name, ground.folds, ground.arms, seeds)]
+        fit_cells(cells, ground.dataset, ground.folds, ground.arms, ground.config, kept, jobs, told)
     opened = {name: FORECASTERS[name].open(ground.config) for name in names}
     network = next((o for o in opened.values() if isinstance(o, NetworkForecaster)), None)
-    told = _counted(progress, _cells(ground, names))
     rules = run_rules(ground.dataset, ground.folds, ground.config, told)
     studies = [
         run_study(
             ground.dataset, ground.folds, ground.arms, ground.config, name, opened[name], told,
-            rules,
+            rules, kept,
         )
         for name in names
     ]  # fmt: skip
-    cells = tuple(network.log) if network else ()
+    log = tuple(network.log) if network else ()
     rests_on = _importance(ground, names[0], opened[names[0]], told)
     return Outcome(
-        tuple(studies), (), cells, network.device if network else None,
+        tuple(studies), (), log, network.device if network else None,
         time.monotonic() - started, rests_on,
     )  # fmt: skip
 

@@ -14,7 +14,6 @@ import numpy as np
 from moodtape import __version__
 from moodtape.clock import from_datetime64
 from moodtape.errors import DataMissing
-from moodtape.forecaster.ablation import fold_scaler, scaled_features
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.calibration import Calibration, fit_calibration
 from moodtape.forecaster.checkpoint import CHECKPOINT, Checkpoint, fit_key
@@ -25,7 +24,7 @@ from moodtape.forecaster.inputs import Inputs, build_inputs
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL
 from moodtape.forecaster.runs import config_hash, provenance, write_json
-from moodtape.forecaster.scaling import Scaler
+from moodtape.forecaster.scaling import Scaler, fold_scaler, scaled_features
 from moodtape.forecaster.served import Served
 from moodtape.forecaster.splits import Fold, final_fold
 from moodtape.forecaster.windows import gather

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import run_rules, run_study, scaled_features
+from moodtape.forecaster.ablation import run_rules, run_study
 from moodtape.forecaster.arima import arima
 from moodtape.forecaster.arms import arms_of
 from moodtape.forecaster.boosting import fit_predict_boosting
@@ -16,6 +16,7 @@ from moodtape.forecaster.fitted import fitted_baselines
 from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.inputs import Inputs
 from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.splits import make_folds
 from moodtape.settings import bundled_config
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import run_study, scaled_features
+from moodtape.forecaster.ablation import run_study
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
 from moodtape.forecaster.importance import _Copies, _shuffled, importance
 from moodtape.forecaster.inputs import build_inputs
 from moodtape.forecaster.metrics import deciding_loss
+from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.splits import make_folds
 from moodtape.study.evaluation import importance_rows
 

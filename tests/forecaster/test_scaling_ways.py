@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.ablation import fold_scaler, scaled_features
 from moodtape.forecaster.dataset import Dataset
-from moodtape.forecaster.scaling import CLIP, MEASURES, Scaler, Scaling
+from moodtape.forecaster.scaling import (
+    CLIP,
+    MEASURES,
+    Scaler,
+    Scaling,
+    fold_scaler,
+    scaled_features,
+)
 from moodtape.forecaster.splits import make_folds
 
 NAN = np.nan

@@ -12,7 +12,7 @@ import pytest
 
 from moodtape.audit import AuditResult, cells
 from moodtape.config import AblationSection, Config
-from moodtape.forecaster import ablation, arima, rows, splits, texts
+from moodtape.forecaster import arima, rows, splits, texts
 from moodtape.forecaster.boosting import fit_predict_boosting
 from moodtape.forecaster.calibration import fit_calibration
 from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature
@@ -127,7 +127,7 @@ def test_scaling_over_all_rows(study: Study, monkeypatch: Patch) -> None:
     def over_all(features: Any, symbol: Any, rows: Any, *rest: Any) -> Scaler:
         return honest(features, symbol, np.arange(len(features)), *rest)
 
-    monkeypatch.setattr(ablation.Scaler, "fit", over_all)
+    monkeypatch.setattr(Scaler, "fit", over_all)
     result = run(study)
     assert columns(result)[0].startswith("fold 1 scaled ")
     assert "fold 1 forecast return_1, linear" in columns(result)

@@ -1,0 +1,170 @@
+"""The cells of a study: one fit each, a pure function of the dataset and the cell's name.
+
+    1. fit        the arm's inputs from the fold's scaled features, then fit and forecast
+    2. keep       the forecasts in a file of their own, whole or absent
+    3. go on      a cell that is kept is not fitted again, whoever fitted it
+
+So a study may be killed anywhere, and several processes may share its cells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from moodtape.config import Config
+from moodtape.forecaster.arms import PLANTED, Arm
+from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
+from moodtape.forecaster.inputs import Draw, build_inputs
+from moodtape.forecaster.scaling import scaled_features
+from moodtape.forecaster.shift import shift_room
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.splits import Fold
+
+    Floats = NDArray[np.float64]
+    Rows = NDArray[np.int64]
+
+LOG = "log"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fit of a study. fold: its number; seed: number of the seed or placebo draw."""
+
+    forecaster: str
+    fold: int
+    arm: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.forecaster}: fold {self.fold + 1}, {self.arm}, seed {self.seed + 1}"
+
+
+def cells_of(forecaster: str, folds: Sequence[Fold], arms: Sequence[Arm], seeds: int) -> list[Cell]:
+    """Return the cells of one forecaster, fold by fold; a fold without a test has none."""
+    fits = FORECASTERS[forecaster].fits
+    return [
+        Cell(forecaster, fold.number, arm.name, seed)
+        for fold in folds
+        if len(fold.test)
+        for arm in arms
+        for seed in range(fits(arm, seeds))
+    ]
+
+
+class CellFitter:
+    """Fits cells of one study; features are scaled once for the cells of a fold in a row.
+
+    helps_allowed: the placebo has room enough.
+    """
+
+    def __init__(
+        self, dataset: Dataset, folds: Sequence[Fold], arms: Sequence[Arm], config: Config
+    ) -> None:
+        self._dataset, self._config = dataset, config
+        self._folds = {fold.number: fold for fold in folds}
+        self._arms = {arm.name: arm for arm in arms}
+        self._room, self.helps_allowed = shift_room(dataset, config)
+        self._gains = margins(dataset, config)
+        self._scaled: tuple[int, Floats] | None = None
+
+    def fit(self, cell: Cell, fit_predict: FitPredict) -> Mapping[str, Floats]:
+        """Return forecasts by target key at the fold's calibrating rows, then its tested ones."""
+        fold, arm = self._folds[cell.fold], self._arms[cell.arm]
+        # An effect is planted once, as the real texts are there once.
+        number = 0 if arm.treatment == PLANTED else cell.seed
+        draw = Draw(number, self._config.seed, self._room, fold, self._gains)
+        inputs = build_inputs(self._dataset, self._features(fold), arm, draw)
+        rows = np.concatenate([fold.calibrate, fold.test])
+        return fit_predict(self._dataset, inputs, fold, rows, seed=cell.seed)
+
+    def _features(self, fold: Fold) -> Floats:
+        if self._scaled is None or self._scaled[0] != fold.number:
+            self._scaled = fold.number, scaled_features(self._dataset, fold)
+        return self._scaled[1]
+
+
+@dataclass(frozen=True)
+class CellStore:
+    """Keeps the forecasts of cells in a folder, a file each; made when the first is kept."""
+
+    folder: Path
+
+    def save(self, cell: Cell, forecasts: Mapping[str, Floats], log: Mapping[str, Any]) -> None:
+        """Keep a cell, and what its fit measured; the file is absent or whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(cell)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+        told = np.frombuffer(json.dumps(dict(log)).encode(), dtype=np.uint8)
+        arrays: dict[str, Any] = {LOG: told, **forecasts}
+        with scratch.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+
+    def load(self, cell: Cell) -> tuple[dict[str, Floats], dict[str, Any]] | None:
+        """Return the forecasts of a cell and what its fit measured; None if it is not kept."""
+        try:
+            stored = np.load(io.BytesIO(self._path(cell).read_bytes()), allow_pickle=False)
+            log = json.loads(stored[LOG].tobytes())
+        except (FileNotFoundError, BadZipFile, KeyError, ValueError):
+            return None
+        return {name: stored[name] for name in stored.files if name != LOG}, log
+
+    def remove(self) -> None:
+        """Forget all cells: the study is whole."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, cell: Cell) -> Path:
+        arm = hashlib.sha256(cell.arm.encode()).hexdigest()[:8]  # a user's arm has any name
+        return self.folder / f"{cell.forecaster}-fold{cell.fold}-{arm}-seed{cell.seed}.npz"
+
+
+def fit_or_load(
+    cell: Cell,
+    fitter: CellFitter,
+    fit_predict: FitPredict,
+    kept: CellStore | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Mapping[str, Floats]:
+    """Return the forecasts of a cell: those that are kept, else of a fit, which is kept then.
+
+    What a kept fit measured joins the log of its forecaster, where that has one.
+
+    Args:
+        progress: told the name of the cell before it is fitted.
+    """
+    log: list[dict[str, Any]] = getattr(fit_predict, LOG, [])
+    found = kept.load(cell) if kept is not None else None
+    if found is not None:
+        if found[1]:
+            log.append(found[1])
+        return found[0]
+    if progress is not None:
+        progress(str(cell))
+    before = len(log)
+    forecasts = fitter.fit(cell, fit_predict)
+    if kept is not None:
+        kept.save(cell, forecasts, log[-1] if len(log) > before else {})
+    return forecasts
+
+
+def margins(dataset: Dataset, config: Config) -> dict[str, float]:
+    """Return the gain that matters by target key, as a share of null's loss."""
+    of = config.verdict.margin
+    return {key: of[target.name] for key, target in dataset.targets.items()}  # type: ignore[index]

@@ -1,0 +1,138 @@
+"""Cells of a study fitted by several processes at once, each held to cores of its own.
+
+A process gets the dataset once, then names of cells; what it fits goes to the store, whence
+anybody reads it. A cell has the same bits whoever fits it, so nothing depends on who does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing.queues import SimpleQueue
+from typing import TYPE_CHECKING
+
+from moodtape.config import Config
+from moodtape.errors import MoodtapeError
+from moodtape.forecaster.cells import Cell, CellFitter, CellStore, fit_or_load
+from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
+
+if TYPE_CHECKING:
+    from moodtape.forecaster.arms import Arm
+    from moodtape.forecaster.dataset import Dataset
+    from moodtape.forecaster.splits import Fold
+
+
+@dataclass
+class _Worker:
+    """What one process needs to fit any cell; forecasters are opened when first asked for."""
+
+    fitter: CellFitter
+    config: Config
+    store: CellStore
+    opened: dict[str, FitPredict] = field(default_factory=dict)
+
+    def fit(self, cell: Cell) -> None:
+        if cell.forecaster not in self.opened:
+            self.opened[cell.forecaster] = FORECASTERS[cell.forecaster].open(self.config)
+        fit_or_load(cell, self.fitter, self.opened[cell.forecaster], self.store)
+
+
+_worker: _Worker | None = None
+"""Of this process; None in the one that asks."""
+
+
+def fit_cells(
+    cells: Sequence[Cell],
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    arms: Sequence[Arm],
+    config: Config,
+    store: CellStore,
+    jobs: int,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Fit what the store does not hold, so many cells at once.
+
+    Args:
+        jobs: processes; no more are started than there are cells.
+        progress: told the name of each cell when it is done.
+    Raises:
+        MoodtapeError: a process died; the cells that were finished are kept.
+    """
+    left = [cell for cell in cells if store.load(cell) is None]
+    jobs = min(jobs, len(left))
+    if jobs == 0:
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would inherit TensorFlow's threads
+    cores: SimpleQueue[list[int]] = context.SimpleQueue()
+    for share in shares(_cores(), jobs):
+        cores.put(share)
+    pool = ProcessPoolExecutor(
+        jobs, context, _begin, (cores, dataset, tuple(folds), tuple(arms), config, store)
+    )
+    try:
+        waiting = {pool.submit(_fit, cell): cell for cell in left}
+        for done in as_completed(waiting):
+            done.result()
+            if progress is not None:
+                progress(str(waiting[done]))
+    except BrokenProcessPool as exc:
+        raise MoodtapeError(
+            "A process that fitted cells was killed, perhaps for want of memory. The finished"
+            " cells are kept: run the same command again, with fewer --jobs."
+        ) from exc
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def shares(cores: Sequence[int], jobs: int) -> list[list[int]]:
+    """Return the cores of each process: a share of its own, or one in turn where they are few.
+
+    >>> shares([0, 1, 2, 3, 4], 2), shares([0, 1], 3)
+    ([[0, 2, 4], [1, 3]], [[0], [1], [0]])
+    """
+    if jobs > len(cores):
+        return [[cores[number % len(cores)]] for number in range(jobs)]
+    return [list(cores[number::jobs]) for number in range(jobs)]
+
+
+def _cores() -> list[int]:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _begin(
+    cores: SimpleQueue[list[int]],
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    arms: Sequence[Arm],
+    config: Config,
+    store: CellStore,
+) -> None:
+    """Make this process ready to fit cells, on cores of its own where the system can."""
+    global _worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    mine = cores.get()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, mine)
+    _worker = _Worker(CellFitter(dataset, folds, arms, config), config, store)
+
+
+def _end_with_parent() -> None:
+    """Wait for the process that asks, and end with it however it ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _fit(cell: Cell) -> None:
+    assert _worker is not None
+    _worker.fit(cell)

@@ -1,0 +1,135 @@
+"""Cells are fitted once, whoever fits them, and a study may stop anywhere between two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moodtape.config import Config
+from moodtape.errors import UsageError
+from moodtape.forecaster.ablation import Study, run_study
+from moodtape.forecaster.arms import arms_of
+from moodtape.forecaster.cells import Cell, CellStore, cells_of
+from moodtape.forecaster.forecasters import LINEAR, NETWORK
+from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.pool import fit_cells
+from moodtape.forecaster.splits import make_folds
+from moodtape.settings import bundled_config
+
+CONFIG = Config.model_validate(
+    {
+        "walk_forward": {"folds": 2, "min_train_rows": 100},
+        "network": {"lookback_bars": 20},
+        "training": {"seeds": 3},
+        "target": {"names": ("return", "direction")},
+    }
+)
+CELL = Cell("network", 1, "full/../odd name", 2)
+
+
+@pytest.fixture(scope="module")
+def dataset(make_dataset: Any) -> Any:
+    return make_dataset(700, pull=0.6, names=("return", "direction"))
+
+
+def parts(dataset: Any) -> tuple[Any, Any]:
+    folds = make_folds(dataset, 20, CONFIG.walk_forward)
+    return folds, arms_of(CONFIG, dataset, "sentiment", bundled_config("ablation.toml"))
+
+
+def study(dataset: Any, **options: Any) -> Study:
+    return run_study(dataset, *parts(dataset), CONFIG, LINEAR, **options)
+
+
+def same(one: Study, other: Study) -> bool:
+    return all(
+        values.tobytes() == other.arms[name].by_key[key].tobytes()
+        for name, arm in one.arms.items()
+        for key, values in arm.by_key.items()
+    )
+
+
+def test_a_kept_cell_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    store = CellStore(tmp_path / "cells")
+    assert store.load(CELL) is None
+    forecasts = {"return_1": np.array([0.1, np.nan, -1e-300]), "gate": np.array([0.25])}
+    store.save(CELL, forecasts, {"epochs": 4})
+    found, log = store.load(CELL) or ({}, {})
+    assert log == {"epochs": 4}
+    assert {k: v.tobytes() for k, v in found.items()} == {
+        k: v.tobytes() for k, v in forecasts.items()
+    }
+    assert store.load(Cell("network", 1, "full", 2)) is None
+    (file,) = (tmp_path / "cells").iterdir()
+    file.write_bytes(file.read_bytes()[:-30])
+    assert store.load(CELL) is None, "half a file is none"
+    store.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_study_goes_on_where_it_was(dataset: Any, tmp_path: Path) -> None:
+    store, told = CellStore(tmp_path / "cells"), []
+
+    def stop_after(count: int) -> Any:
+        def tell(cell: str) -> None:
+            told.append(cell)
+            if len(told) > count:
+                raise KeyboardInterrupt
+
+        return tell
+
+    with pytest.raises(KeyboardInterrupt):
+        study(dataset, kept=store, progress=stop_after(5))
+    first, told[:] = list(told), []
+    made = study(dataset, kept=store, progress=told.append)
+    every = [str(cell) for cell in cells_of(LINEAR, *parts(dataset), 3)]
+    assert first[:-1] + told == every, "each was fitted once, the one at hand excepted"
+    assert same(made, study(dataset))
+    told.clear()
+    assert same(study(dataset, kept=store, progress=told.append), made)
+    assert told == []
+
+
+def test_what_a_fit_measured_is_kept_with_it(dataset: Any, tmp_path: Path) -> None:
+    class Logging:
+        def __init__(self) -> None:
+            self.log: list[dict[str, Any]] = []
+
+        def __call__(self, *cell: Any, seed: int) -> Any:
+            self.log.append({"seed": seed, "epochs": 7 + seed})
+            return fit_predict_linear(*cell, seed=seed)
+
+    store = CellStore(tmp_path / "cells")
+    once, again = Logging(), Logging()
+    for fit in (once, again):
+        run_study(dataset, *parts(dataset), CONFIG, NETWORK, fit, kept=store)
+    assert again.log == once.log
+    assert len(once.log) == len(cells_of(NETWORK, *parts(dataset), 3))
+
+
+def test_two_processes_give_the_bits_of_one(dataset: Any, tmp_path: Path) -> None:
+    folds, arms = parts(dataset)
+    store, told = CellStore(tmp_path / "cells"), []
+    cells = [c for name in (LINEAR, "boosting") for c in cells_of(name, folds, arms, 3)]
+    fit_cells(cells, dataset, folds, arms, CONFIG, store, 2, told.append)
+    assert sorted(told) == sorted(map(str, cells))
+    told.clear()
+    fit_cells(cells, dataset, folds, arms, CONFIG, store, 2, told.append)
+    assert told == [], "nothing is left to fit"
+    for name in (LINEAR, "boosting"):
+        shared = run_study(dataset, folds, arms, CONFIG, name, kept=store, progress=told.append)
+        assert told == []
+        assert same(shared, run_study(dataset, folds, arms, CONFIG, name))
+
+
+def test_an_error_in_a_process_is_that_error_here(
+    dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folds, arms = parts(dataset)
+    monkeypatch.setenv("KERAS_BACKEND", "abacus")
+    cells, store = [Cell(NETWORK, 0, "null", 0)], CellStore(tmp_path / "cells")
+    with pytest.raises(UsageError, match="KERAS_BACKEND is abacus"):
+        fit_cells(cells, dataset, folds, arms, CONFIG, store, 1)
