@@ -25,7 +25,6 @@ import numpy as np
 from moodtape.clock import from_datetime64
 from moodtape.config import Config, WalkForwardSection
 from moodtape.errors import DataMissing, UsageError
-from moodtape.forecaster.ablation import scaled_features
 from moodtape.forecaster.arms import NULL, SHIFT, Arm, real_arm
 from moodtape.forecaster.baselines import BASE_RATE, baselines
 from moodtape.forecaster.checkpoint import fit_key
@@ -33,6 +32,7 @@ from moodtape.forecaster.forecasters import NETWORK, FitPredict
 from moodtape.forecaster.inputs import Draw, build_inputs
 from moodtape.forecaster.metrics import deciding_loss
 from moodtape.forecaster.runs import config_hash
+from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.shift import shift_room
 from moodtape.forecaster.splits import Fold, cut_fold, fold_edges, latest_label, make_folds
