@@ -44,7 +44,7 @@ def overdue(config: Config, steps: Rows, polls: Rows, now: datetime) -> list[str
             f" hours ({poll['detail'] or poll['state']}). Run: moodtape ingest {poll['collector']}"
             for poll in _still_asked(polls, limit)
             if poll["collector"] in config.ingest.sources
-            and (poll["last_good"] is None or now - poll["last_good"] > limit)
+            and now - (poll["last_good"] or poll["first_poll"]) > limit
         ]
     return found
 

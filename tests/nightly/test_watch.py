@@ -30,7 +30,8 @@ def poll(
 ) -> dict[str, Any]:
     good = None if hours_ago is None else NOW - hours_ago * HOUR
     return {"collector": collector, "stream": stream, "last_good": good, "state": "down",
-            "detail": "no route", "last_poll": NOW - asked_hours_ago * HOUR}  # fmt: skip
+            "detail": "no route", "last_poll": NOW - asked_hours_ago * HOUR,
+            "first_poll": NOW - 1000 * HOUR}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,11 @@ def test_a_source_is_overdue_where_a_rhythm_runs_and_it_is_asked() -> None:
     assert [line.split(":")[0] for line in lines] == ["news one", "onchain one"]
     assert lines[0].endswith("(no route). Run: moodtape ingest news")
     assert overdue(Config(), [], polls, NOW) == []
+
+
+def test_a_source_that_never_answered_has_its_time_from_the_first_question() -> None:
+    fresh = poll("news", None) | {"first_poll": NOW - 25 * HOUR}
+    assert overdue(Config(), [step("tick", 1)], [fresh], NOW) == []
 
 
 def test_a_stream_that_is_not_asked_any_more_is_not_overdue() -> None:
