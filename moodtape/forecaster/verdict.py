@@ -150,7 +150,7 @@ def _doubts(evidence: Evidence) -> tuple[str, ...]:
     """Return what keeps a gain that stands out from chance from being called `helps`."""
     doubts = []
     if not evidence.beats_baselines:
-        doubts.append("a simple rule without texts is better")
+        doubts.append("a baseline without texts is better")
     young = evidence.young
     if young is not None and young.enough and young.p > YOUNG_LEVEL:
         doubts.append("on texts younger than the scorer alone the gain may be chance")

@@ -112,7 +112,7 @@ def test_a_gain_that_the_echo_of_prices_has_too_does_not_help(dataset: Any) -> N
 def test_a_gain_that_a_simple_rule_beats_does_not_help(dataset: Any) -> None:
     found = answer(dataset, by_hand(dataset, 0.1, baseline=0.3))
     assert found.verdict.word == CANNOT_TELL
-    assert found.verdict.reasons == ("a simple rule without texts is better",)
+    assert found.verdict.reasons == ("a baseline without texts is better",)
 
 
 def test_worse_than_both_hurts(dataset: Any) -> None:

@@ -68,7 +68,7 @@ def test_hurts_needs_to_be_worse_than_null_and_than_shift() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"beats_baselines": False}, "a simple rule without texts is better"),
+        ({"beats_baselines": False}, "a baseline without texts is better"),
         ({"rests_on": "fold 2"}, "without fold 2 there is no gain"),
     ],
 )
