@@ -85,7 +85,7 @@ _TABLES = {
     "bars": ("symbol", "venue", "quote", "interval", "bars", "missing", "corrections", "first",
              "last"),
     "metrics": ("provider", "symbol", "metrics", "values", "first", "last"),
-    "texts": ("source", "collection", "texts", "revisions", "first", "last"),
+    "texts": ("source", "collection", "texts", "revisions", "promotion", "first", "last"),
     "polls": ("collector", "stream", "state", "last_poll", "last_good"),
     "hosts": ("host", "state", "failures", "until", "why"),
     "spend": ("provider", "month", "usd", "calls", "unsettled"),

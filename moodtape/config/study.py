@@ -39,6 +39,9 @@ class SentimentSection(Section):
         (),
         description="kinds of text that a study reads, such as `event`; all where none is named",
     )
+    promotion: Literal["keep", "leave_out"] = Field(
+        "keep", description="texts that look like promotion or like bots"
+    )
     market_texts: bool = Field(True, description="texts about no coin reach every symbol")
     repost_window_h: float = Field(
         72, gt=0, description="what was told within this time before is a repost"

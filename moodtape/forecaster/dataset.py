@@ -184,6 +184,7 @@ def load_variants(
             sources,
             request.as_of,
             config.sentiment.kinds,
+            config.sentiment.promotion == "keep",
         )
         seen = read.seen_hours(connection, request.scorer or "", sources, request.as_of)
         coverage = read.coverage(connection, sources)

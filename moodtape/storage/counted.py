@@ -24,6 +24,7 @@ def counted_texts(
     as_of: datetime,
     rules: HourRules,
     kinds: Sequence[str] = (),
+    promotion: bool = True,
 ) -> pd.DataFrame:
     """Return the texts behind the sums of some hours, known by `as_of`.
 
@@ -34,6 +35,7 @@ def counted_texts(
     Args:
         hours: their starts. rules: what makes a text count in its hour.
         kinds: only texts of these kinds; all where none is named.
+        promotion: texts that look like promotion, too.
     """
     return connection.execute(
         query("counted_texts"),
@@ -46,5 +48,6 @@ def counted_texts(
             "max_age_us": microseconds(rules.max_age),
             "classifier": rules.classifier,
             "kinds": list(kinds),
+            "promotion": promotion,
         },
     ).df()

@@ -11,11 +11,14 @@ from moodtape.clock import microseconds
 from moodtape.records import Span
 from moodtape.storage.db import run_script
 from moodtape.storage.dirty import mark_all_hours, store_rules, stored_rules
+from moodtape.storage.promotion_marks import mark_texts, promotion_version, repeat_rule
 from moodtape.storage.reposts import refresh_reposts, sketch_missing
 from moodtape.storage.sketches import sketch_version
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
+
+_PROMOTION = "promotion"
 
 STRETCH_DAYS = 30
 """Days of texts looked at at once, so that memory does not grow with the archive."""
@@ -45,7 +48,7 @@ def is_stale(connection: Connection, rules: HourRules) -> bool:
 
 
 def _stated(rules: HourRules) -> str:
-    every = asdict(rules) | {"sketches": sketch_version()}
+    every = asdict(rules) | {"sketches": sketch_version(), _PROMOTION: promotion_version()}
     return json.dumps(every, default=microseconds, sort_keys=True)
 
 
@@ -55,12 +58,16 @@ def refresh_hours(connection: Connection, rules: HourRules) -> int:
     What is read are the texts of the dirty hours and of the repost window before them.
     """
     stated = _stated(rules)
-    if stored_rules(connection) != stated:
+    stored = stored_rules(connection)
+    if stored != stated:
         sketch_missing(connection)
+        known = json.loads(stored or "{}").get(_PROMOTION)
+        mark_texts(connection, again=known != promotion_version())
         mark_all_hours(connection)
         store_rules(connection, stated)
     count: int = connection.execute("SELECT count(*) FROM dirty_hour").fetchall()[0][0]
     if count:
+        mark_texts(connection)
         _remake_dirty(connection, rules)
     return count
 
@@ -77,5 +84,6 @@ def _remake_dirty(connection: Connection, rules: HourRules) -> None:
         "until": stretches[-1].until,
         "max_age_us": microseconds(rules.max_age),
         "classifier": rules.classifier,
+        **repeat_rule(),
     }
     run_script(connection, "hourly_sentiment", parameters)

@@ -120,12 +120,14 @@ def hourly_sums(
     sources: Sequence[str],
     as_of: datetime,
     kinds: Sequence[str] = (),
+    promotion: bool = True,
 ) -> pd.DataFrame:
     """Return sums per symbol, source, collection and hour, of hours over by `as_of`.
 
     Args:
         kinds: count only texts of these kinds; all where none is named. An hour that was
             watched and had texts of other kinds alone has no row, like one without texts.
+        promotion: count texts that look like promotion, too.
     """
     return connection.execute(
         query("hourly_as_of"),
@@ -135,6 +137,7 @@ def hourly_sums(
             "sources": list(sources),
             "as_of": as_of,
             "kinds": list(kinds),
+            "promotion": promotion,
         },
     ).df()
 

@@ -27,7 +27,8 @@ def text_summary(
 ) -> list[dict[str, Any]]:
     """Return, per source and collection, the texts known in a span and how well they are dated.
 
-    Keys: source, collection, texts, first, last, backfilled_share, assumed_share, scored, state.
+    Keys: source, collection, texts, first, last, backfilled_share, assumed_share, promotion_share,
+        scored, state.
     """
     return _rows(
         connection,

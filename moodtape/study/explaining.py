@@ -118,6 +118,7 @@ def _texts(asked: Asked, forecasts: Sequence[Mapping[str, Any]]) -> pd.DataFrame
             asked.as_of,
             asked.rules,
             asked.config.sentiment.kinds,
+            asked.config.sentiment.promotion == "keep",
         )
 
 

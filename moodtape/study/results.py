@@ -26,6 +26,9 @@ SCHEMA_VERSION = 1
 UNSTAMPED_SHARE = 0.05
 """A larger share of assumed collection times is a caveat."""
 
+PROMOTION_SHARE = 0.02
+"""A larger share of texts that look like promotion or like bots is one, too."""
+
 
 def ablation_results(
     warehouse: Warehouse,
@@ -197,6 +200,12 @@ def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:
             found.append(
                 f"of the texts of {where}, {100 * row['assumed_share']:.0f} % have no collection"
                 " time; they count as known at publication plus an assumed delay"
+            )
+        if row["promotion_share"] > PROMOTION_SHARE:
+            kept = ground.config.sentiment.promotion == "keep"
+            found.append(
+                f"of the texts of {where}, {100 * row['promotion_share']:.0f} % look like promotion"
+                f" or like bots; they {'count as the others do' if kept else 'are left out'}"
             )
         if row["state"] == "partial":
             found.append(

@@ -88,6 +88,30 @@ def test_texts_by_publication(study: Study, monkeypatch: Patch) -> None:
     assert result.offenders[0].column.startswith(("news.", "reddit.", "news_market."))
 
 
+def without_promotion(study: Study) -> Study:
+    sentiment = study.config.sentiment.model_copy(update={"promotion": "leave_out"})
+    return replace(study, config=study.config.model_copy(update={"sentiment": sentiment}))
+
+
+def test_texts_that_are_told_again_later_are_no_promotion(study: Study, monkeypatch: Patch) -> None:
+    assert run(without_promotion(study)).clean
+    patch_query(
+        monkeypatch,
+        db,
+        "hourly_sentiment",
+        lambda sql: sql.replace(
+            "WHEN r.times >= $repeat_times AND list_contains($repeat_sources, document.source)",
+            """WHEN list_contains($repeat_sources, document.source) AND repeat_key IN (
+                SELECT repeat_key FROM document
+                GROUP BY repeat_key HAVING count(*) > 1 AND $repeat_times > 0
+            )""",
+        ),
+    )
+    result = run(without_promotion(study))
+    assert not result.clean
+    assert result.offenders[0].column.startswith("reddit.")
+
+
 def test_polls_in_the_hour_before_their_own(study: Study, monkeypatch: Patch) -> None:
     patch_query(
         monkeypatch,

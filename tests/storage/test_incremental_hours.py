@@ -30,6 +30,7 @@ START = datetime(2025, 6, 1, tzinfo=UTC)
 DAYS = 12
 RULES = HourRules(classifier="loud@1")
 MADE = ("sentiment_hourly", "repost")
+FLAGS = "SELECT source, collection, document_id, known_at, promotion FROM document ORDER BY ALL"
 STORIES = (
     "Harbour Bank to offer bitcoin custody to its wealthy clients this year",
     "Harbour Bank to Offer BTC Custody to Wealthy Clients This Year - Daily Ledger",
@@ -37,6 +38,7 @@ STORIES = (
     "Court orders exchange founder to repay 109,000 customers in full",
     "Court orders exchange founder to repay 109K customers in full, sources say",
     "Ethereum soars on hopes for an approval",
+    "Best crypto to buy now as bitcoin tops 110,000",
     "Bitcoin up",
 )
 
@@ -135,7 +137,9 @@ def instant(hours: float) -> datetime:
 
 
 def made(connection: Any) -> dict[str, list[Any]]:
-    return {name: connection.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in MADE}
+    """Return all that follows from base rows: sums, reposts, flags."""
+    found = {name: connection.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in MADE}
+    return found | {"flags": connection.execute(FLAGS).fetchall()}
 
 
 def made_at_once(warehouse: Warehouse, folder: Path) -> dict[str, list[Any]]:
@@ -144,6 +148,7 @@ def made_at_once(warehouse: Warehouse, folder: Path) -> dict[str, list[Any]]:
         base = {name: connection.table(name).to_arrow_table() for name in TABLES}
     fresh = open_in_memory(warehouse, folder)
     try:
+        base["document"] = base["document"].drop_columns(["promotion"])
         for name, rows in base.items():
             fresh.register("rows", rows)
             fresh.execute(f"INSERT INTO {name} BY NAME FROM rows")

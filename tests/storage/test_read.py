@@ -45,7 +45,7 @@ def add_metric(
 
 def add_hour(
     connection: Any, number: int, tone: int, kind: str = "unknown", symbol: str = "BTC",
-    source: str = "news", scorer: str = "s@1",
+    source: str = "news", scorer: str = "s@1", promotion: bool = False,
 ) -> None:  # fmt: skip
     values = [
         symbol,
@@ -64,6 +64,7 @@ def add_hour(
         0,
         tone,
         tone**2,
+        promotion,
     ]
     connection.execute(
         f"INSERT INTO sentiment_hourly VALUES ({', '.join('?' * len(values))})", values
@@ -163,6 +164,10 @@ def test_an_hour_is_read_when_it_is_over_and_its_kinds_are_one(connection: Any) 
     assert seen(5, kinds=("event",)) == [("BTC", 1, 2, 3, 100, 10_000)], "events alone"
     assert seen(5, kinds=("event", "unknown"))[1][4] == -7
     assert seen(5, kinds=("promotion",)) == []
+    add_hour(connection, 3, 40, promotion=True)
+    assert seen(4)[0] == ("BTC", 3, 6, 9, 190, 14_100)
+    kept = read.hourly_sums(connection, ["BTC"], "s@1", ["news"], hour(4), promotion=False)
+    assert kept["n"].tolist() == [2], "without promotion"
     hours = read.seen_hours(connection, "s@1", ["news", "reddit"], hour(4))
     assert list(zip(hours["source"], hours["hour"], strict=True)) == [
         ("news", hour(3)),
@@ -174,7 +179,7 @@ def test_unscored_texts_of_the_span_are_counted_with_the_command(connection: Any
     for number in (1, 2, 30):
         values = ["news", "c", f"d{number}", hour(number), hour(number), False, True, True, None]
         values += ["article", None, None, f"t{number}", None, None, f"hash{number}", None, DAY, "r"]
-        values += [None, None, None]
+        values += [None] * 5
         connection.execute(f"INSERT INTO document VALUES ({', '.join('?' * len(values))})", values)
     score = "INSERT INTO score VALUES (?, 's@1', 0, 0, 0, ?, 'r')"
     connection.execute(score, ["hash1", DAY])

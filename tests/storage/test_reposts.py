@@ -239,7 +239,7 @@ def test_rows_from_before_are_sketched_with_the_first_refresh(line: Line) -> Non
     before = line.state()
     with line.warehouse.write() as connection:
         connection.execute("UPDATE document SET sketch_version = NULL, sketch = NULL, bands = NULL")
-        connection.execute("UPDATE meta SET value = 'older rules' WHERE name = 'hour_rules'")
+        connection.execute("UPDATE meta SET value = '{}' WHERE name = 'hour_rules'")
         connection.execute("UPDATE scored_text SET text = '' WHERE text LIKE 'Gone%'")
     with line.warehouse.read() as connection:
         assert is_stale(connection, RULES)

@@ -38,7 +38,8 @@ ANSWER = {
     ),
     "dm",
 }
-TEXTS = {"source": "news", "collection": "wire", "assumed_share": 0.0, "state": "crawled"}
+TEXTS = {"source": "news", "collection": "wire", "assumed_share": 0.0, "promotion_share": 0.0,
+         "state": "crawled"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +149,20 @@ def said(ground: Ground, **texts: Any) -> list[str]:
 
 def test_nothing_is_said_without_cause(calm: Ground) -> None:
     assert said(calm) == []
+
+
+@pytest.mark.parametrize(
+    ("promotion", "what"), [("keep", "count as the others do"), ("leave_out", "are left out")]
+)
+def test_a_share_of_promotion_is_said_with_what_becomes_of_it(
+    calm: Ground, promotion: str, what: str
+) -> None:
+    assert said(calm, promotion_share=0.02) == []
+    sentiment = calm.config.sentiment.model_copy(update={"promotion": promotion})
+    config = calm.config.model_copy(update={"sentiment": sentiment})
+    assert said(replace(calm, config=config), promotion_share=0.19) == [
+        f"Of the texts of news/wire, 19 % look like promotion or like bots; they {what}."
+    ]
 
 
 @pytest.mark.parametrize(("share", "told"), [(0.05, False), (0.06, True), (1.0, True)])

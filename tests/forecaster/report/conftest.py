@@ -167,6 +167,7 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
                 "state": "unknown",
                 "backfilled_share": 1.0,
                 "assumed_share": 0.034,
+                "promotion_share": 0.021,
             },
         ],
         "kinds": None,

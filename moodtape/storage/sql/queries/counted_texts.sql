@@ -12,6 +12,7 @@ WHERE
     list_contains($hours, date_trunc('hour', d.known_at)) AND d.known_at <= $as_of
     AND list_contains($symbols, m.symbol) AND list_contains($sources, d.source)
     AND (len($kinds) = 0 OR list_contains($kinds, coalesce(k.kind, 'unknown')))
+    AND ($promotion OR d.promotion IS NULL)
     AND epoch_us(d.known_at) - epoch_us(d.published_at)
     - CASE WHEN d.date_only THEN 86_400_000_000 ELSE 0 END <= $max_age_us
     AND NOT EXISTS (

@@ -1,5 +1,5 @@
 -- Hourly sums over the named kinds of text, all where none is named, of hours that were
--- over by $as_of.
+-- over by $as_of. Without $promotion, texts that look like promotion are left out.
 SELECT
     symbol, source, collection, hour,
     sum(n)::INTEGER AS n,
@@ -14,5 +14,6 @@ WHERE
     list_contains($symbols, symbol) AND scorer = $scorer AND list_contains($sources, source)
     AND hour + INTERVAL 1 HOUR <= $as_of
     AND (len($kinds) = 0 OR list_contains($kinds, kind))
+    AND ($promotion OR NOT promotion)
 GROUP BY symbol, source, collection, hour
 ORDER BY symbol, source, collection, hour;

@@ -93,7 +93,7 @@ USING (
 ON
     stored.source = v.source AND stored.collection = v.collection
     AND stored.document_id = v.document_id AND stored.known_at = v.known_at
-WHEN NOT MATCHED THEN INSERT;
+WHEN NOT MATCHED THEN INSERT BY NAME;
 
 MERGE INTO scored_text AS stored
 USING (

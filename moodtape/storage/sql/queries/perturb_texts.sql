@@ -9,7 +9,8 @@ SELECT
     content_hash, words.*, row_number() OVER (ORDER BY content_hash) - 1 AS number
 FROM (
     SELECT content_hash, max(known_at) AS newest, min(struct_pack(
-        repeat_key := repeat_key, sketch_version := sketch_version, sketch := sketch, bands := bands
+        repeat_key := repeat_key, sketch_version := sketch_version, sketch := sketch,
+        bands := bands, promotion_marks := promotion_marks
     )) AS words
     FROM document
     GROUP BY content_hash
@@ -18,7 +19,7 @@ FROM (
 );
 
 CREATE OR REPLACE TEMP TABLE old_words AS
-SELECT source, content_hash, repeat_key, sketch_version, sketch, bands
+SELECT source, content_hash, repeat_key, sketch_version, sketch, bands, promotion_marks
 FROM document
 WHERE known_at <= $cut AND repeat_key IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY source ORDER BY known_at DESC, document_id) = 1;
@@ -36,13 +37,15 @@ WHERE content_hash NOT IN (SELECT content_hash FROM known_text);
 CREATE OR REPLACE TEMP TABLE added AS
 SELECT
     document_id AS origin, d.known_at AS origin_known_at,
-    d.* EXCLUDE (draw, age, content_hash, repeat_key, sketch_version, sketch, bands) REPLACE (
+    d.* EXCLUDE (
+        draw, age, content_hash, repeat_key, sketch_version, sketch, bands, promotion_marks
+    ) REPLACE (
         CASE WHEN d.known_at > $cut THEN document_id || '~' ELSE document_id END AS document_id,
         $cut + INTERVAL 1 MINUTE * (1 + draw % 180) AS known_at,
         CASE WHEN d.known_at > $cut THEN $cut - INTERVAL 1 MINUTE * (draw // 180 % 300)
             ELSE published_at END AS published_at
     ),
-    p.content_hash, p.repeat_key, p.sketch_version, p.sketch, p.bands
+    p.content_hash, p.repeat_key, p.sketch_version, p.sketch, p.bands, p.promotion_marks
 FROM (
     SELECT
         *, hash(source, collection, document_id, $seed, 'added') AS draw,
@@ -66,7 +69,7 @@ WHERE known_at > $cut AND hash(source, collection, document_id, $seed) % 8 = 0;
 UPDATE document
 SET
     content_hash = p.content_hash, repeat_key = p.repeat_key, sketch_version = p.sketch_version,
-    sketch = p.sketch, bands = p.bands
+    sketch = p.sketch, bands = p.bands, promotion_marks = p.promotion_marks
 FROM pool AS p
 WHERE
     document.known_at > $cut
@@ -78,7 +81,7 @@ WHERE
 UPDATE document
 SET
     content_hash = o.content_hash, sketch_version = o.sketch_version, sketch = o.sketch,
-    bands = o.bands, repeat_key = o.repeat_key || CASE
+    bands = o.bands, promotion_marks = o.promotion_marks, repeat_key = o.repeat_key || CASE
         WHEN hash(document_id, $seed, 'near') % 2 = 0 THEN '~' ELSE ''
     END
 FROM old_words AS o

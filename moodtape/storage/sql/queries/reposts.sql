@@ -67,7 +67,8 @@ SELECT
     t.source, t.collection, t.document_id, t.known_at AS told_at, o.collection AS of_collection,
     o.document_id AS of_document_id, o.known_at AS of_told_at,
     CASE WHEN o.repeat_key = t.repeat_key THEN 1 ELSE similarity(o.sketch, t.sketch) END
-        AS similarity
+        AS similarity,
+    count(*) OVER (PARTITION BY c.place)::INTEGER AS times
 FROM candidate AS c
 JOIN stated AS t ON t.place = c.place
 JOIN stated AS o ON o.place = c.of_place

@@ -21,6 +21,7 @@ SELECT
     max(d.known_at) AS last,
     avg(d.backfilled::INTEGER) AS backfilled_share,
     avg(d.assumed::INTEGER) AS assumed_share,
+    avg((d.promotion IS NOT NULL)::INTEGER) AS promotion_share,
     count(*) FILTER (s.content_hash IS NOT NULL) AS scored,
     CASE WHEN any_value(w.crawled) THEN 'crawled' ELSE 'partial' END AS state
 FROM first_revision AS d
