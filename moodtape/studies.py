@@ -126,7 +126,7 @@ def _ablate(
 
     run_id, trials = folder.name, _trials(ground)
     before = before_of(ground.config, _earlier(settings, trials))
-    write_plan(folder, ground, before)
+    plan = write_plan(folder, ground, before)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
     outcome = run_ablation(ground, audited.clean, tell, before, kept, jobs)
     tell(0, 0, "writing the page")
@@ -135,6 +135,7 @@ def _ablate(
     )
     page = Path(settings.config.project.runs, run_id, "report.html")
     results["report"] = str(page)
+    results["provenance"]["plan"] = plan
     for answer in results["results"]:
         answer["report"] = str(page)
     _enter(settings, trials, results, run_id, command, now)  # once computed, it counts as a look

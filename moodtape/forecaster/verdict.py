@@ -16,6 +16,7 @@ DOES_NOT_HELP: Word = "does not help"
 CANNOT_TELL: Word = "cannot tell"
 FEWEST_SEEDS = 3
 YOUNG_LEVEL = 0.05
+COSTS_LEVEL = 0.025
 SUFFERED = (NULL, SHIFT)
 """Controls that a loss or the lack of a gain is measured against; an echo knows less."""
 
@@ -166,6 +167,9 @@ def _gain_is_below(evidence: Evidence) -> bool:
 
 
 def _why_unclear(evidence: Evidence) -> tuple[str, ...]:
+    against_null = evidence.against[NULL]
+    if against_null is not None and against_null.p_worse < COSTS_LEVEL:
+        return ("it costs about as much as noise of the same shape",)
     if not _gain_is_below(evidence):
         share = f"{evidence.margin * 100:.1f} %"
         return (f"a gain of {share} can be neither shown nor ruled out in this much data",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -99,8 +100,8 @@ def cells_folder(key: str) -> str:
     return f"cells-{key}"
 
 
-def write_plan(folder: Path, ground: Ground, before: Before) -> None:
-    """Write what will be asked and how, before any test row is read."""
+def write_plan(folder: Path, ground: Ground, before: Before) -> str:
+    """Write what will be asked and how, before any test row is read; return the file's hash."""
     config = ground.config
     plan = {
         "subject": ground.question.subject,
@@ -123,6 +124,7 @@ def write_plan(folder: Path, ground: Ground, before: Before) -> None:
         "earlier_hypotheses": before.hypotheses,
     }
     write_json(folder / PLAN, plan)
+    return hashlib.sha256((folder / PLAN).read_bytes()).hexdigest()[:16]
 
 
 def run_ablation(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -158,6 +159,8 @@ def test_a_study_from_files_to_page(loaded: Path, run: Callable[..., Any], files
     names = {p.name for p in folder.iterdir()}
     assert {"plan.json", "results.json", "config.json", "report.html", "answers.csv"} <= names
     assert json.loads((folder / "results.json").read_text()) == results
+    planned = hashlib.sha256((folder / "plan.json").read_bytes()).hexdigest()
+    assert planned.startswith(results["provenance"]["plan"])
     page = (folder / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     forecasts = pd.read_parquet(folder / "predictions.parquet")

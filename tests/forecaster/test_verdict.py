@@ -61,7 +61,9 @@ def test_helps_needs_to_beat_null_shift_and_echo() -> None:
 
 def test_hurts_needs_to_be_worse_than_null_and_than_shift() -> None:
     assert word(evidence(0.99, 0.98)).word == HURTS
-    assert word(evidence(0.999, 0.60)).word == CANNOT_TELL, "the price of any extra input"
+    dear = word(evidence(0.999, 0.60))
+    assert dear.word == CANNOT_TELL, "the price of any extra input"
+    assert dear.reasons == ("it costs about as much as noise of the same shape",)
     assert word(evidence(0.60, 0.999)).word == CANNOT_TELL
 
 

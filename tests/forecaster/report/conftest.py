@@ -198,6 +198,7 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             "version": "0.1.0",
             "python": "3.11.7",
             "config_hash": "9d3a5c0b7e11",
+            "plan": "5ad0c1f2e3b4",
             "dataset": "1f44e0c29a7d",
             "seed": 7,
             "command": "moodtape ablate --symbol BTC --since 2025-05-02 --until 2025-05-24",
