@@ -102,8 +102,7 @@ def forecast(moment: Moment) -> Did:
     made = forecast_all(moment.settings, moment.clock())
     if made is None:
         return Did(state="skipped", why="There is no model yet. Run: moodtape train")
-    if made.late:  # answers of what was made up for may be known already
-        settle(moment)
+    settle(moment)  # answers of what was made up for, now or by a run that was killed, are known
     signals = write_newest(moment.settings, moment.clock())
     counts = {"forecasts": made.new, "late": made.late, "signals": signals}
     if made.held:
