@@ -206,11 +206,8 @@ def test_last_revision_of_a_text(study: Study, monkeypatch: Patch) -> None:
     patch_query(
         monkeypatch,
         db,
-        "hourly_sentiment",
-        lambda sql: sql.replace(
-            "PARTITION BY source, collection, document_id ORDER BY known_at",
-            "PARTITION BY source, collection, document_id ORDER BY known_at DESC",
-        ),
+        "later_revisions",
+        lambda sql: sql.replace("ORDER BY known_at)", "ORDER BY known_at DESC)"),
     )
     result = run(study)
     assert any(c.startswith("news.tone") for c in columns(result)), result.sentence()
@@ -222,9 +219,10 @@ def test_removed_posts_left_out(study: Study, monkeypatch: Patch) -> None:
         db,
         "hourly_sentiment",
         lambda sql: sql.replace(
-            "    FROM document\n",
-            "    FROM document ANTI JOIN (SELECT * FROM engagement WHERE removed) AS e"
-            " USING (source, collection, document_id)\n",
+            "FROM document\nSEMI JOIN dirty_hour",
+            "FROM document\nANTI JOIN (SELECT * FROM engagement WHERE removed) AS e"
+            "\n    ON e.source = document.source AND e.collection = document.collection"
+            " AND e.document_id = document.document_id\nSEMI JOIN dirty_hour",
         ),
     )
     result = run(study)
@@ -237,9 +235,10 @@ def test_only_popular_posts(study: Study, monkeypatch: Patch) -> None:
         db,
         "hourly_sentiment",
         lambda sql: sql.replace(
-            "    FROM document\n",
-            "    FROM document SEMI JOIN (SELECT * FROM engagement WHERE likes > 100) AS e"
-            " USING (source, collection, document_id)\n",
+            "FROM document\nSEMI JOIN dirty_hour",
+            "FROM document\nSEMI JOIN (SELECT * FROM engagement WHERE likes > 100) AS e"
+            "\n    ON e.source = document.source AND e.collection = document.collection"
+            " AND e.document_id = document.document_id\nSEMI JOIN dirty_hour",
         ),
     )
     result = run(study)
@@ -280,7 +279,10 @@ def test_the_last_of_a_group_counts(study: Study, monkeypatch: Patch) -> None:
 
 def test_groups_of_last_revisions(study: Study, monkeypatch: Patch) -> None:
     patch_query(
-        monkeypatch, db, "reposts", lambda sql: sql.replace("min(known_at)", "max(known_at)")
+        monkeypatch,
+        db,
+        "later_revisions",
+        lambda sql: sql.replace("ORDER BY known_at)", "ORDER BY known_at DESC)"),
     )
     result = run(study, *(TESTED + n * 9 * HOUR for n in range(6)))
     assert any(".repost_share" in c for c in columns(result)), result.sentence()
