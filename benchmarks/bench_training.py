@@ -79,6 +79,9 @@ class Clock:
         """End an epoch."""
         self.marks.append(self._now())
 
+    write = mark
+    """What a file of curves is told of."""
+
     def callback(self) -> Any:
         """Return a Keras callback that marks the end of each epoch."""
         import keras
@@ -106,7 +109,7 @@ def run_ours(given: argparse.Namespace, seed: int) -> dict[str, Any]:
     device = prepare("cpu")
     import keras
 
-    from moodtape.forecaster import train
+    from moodtape.forecaster.train import NetworkForecaster, Watch
 
     market, config, clock = Market(given.rows), config_of(given), Clock()
     count = len(market.y)
@@ -117,10 +120,9 @@ def run_ours(given: argparse.Namespace, seed: int) -> dict[str, Any]:
     )  # fmt: skip
     inputs: Any = SimpleNamespace(market=market.market, subject=market.subject)
     fold: Any = SimpleNamespace(number=0, train=market.train, stop=market.stop[:128])
-    usual = train._callbacks
-    train._callbacks = lambda *a, **k: [*usual(*a, **k), clock.callback()]
     before = peak_mb()
-    fit = train.NetworkForecaster(config, device).fit(dataset, inputs, fold, seed)
+    watch = Watch(events=clock)  # it is told of every epoch's end
+    fit = NetworkForecaster(config, device).fit(dataset, inputs, fold, seed, watch)
     answers = fit.network.predict(market.stop)[KEY] * fit.scales[0].spread
     keras.backend.clear_session()
     return _result(market, clock, before, answers, fit.network.core.count_params())
