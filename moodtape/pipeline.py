@@ -318,15 +318,16 @@ def predict(
     """
     from moodtape.forecaster.runs import SERVED, find_run, plain
     from moodtape.storage.ledger import store_forecasts
-    from moodtape.study.forecasting import forecast_newest
+    from moodtape.study.forecasting import catch_newest
 
     made_at = utc_now()
     folder = find_run(settings.runs, run, SERVED, "train")
     score_texts(settings)
-    forecasts = forecast_newest(
+    caught = catch_newest(
         warehouse_of(settings), settings.config, folder, as_of or made_at,
         hour_rules(settings) if explain else None,
     )  # fmt: skip
+    forecasts = caught.forecasts
     for item in forecasts:
         item["late"] = item["late"] or as_of is not None
     with warehouse_of(settings).write() as connection:
@@ -334,7 +335,7 @@ def predict(
             connection, forecasts, settings.config.market.interval, folder.name, made_at
         )
     found: dict[str, Any] = plain(
-        {"schema_version": 1, "command": "predict", "warnings": [], "run": folder.name,
+        {"schema_version": 1, "command": "predict", "warnings": caught.held, "run": folder.name,
          "results": forecasts}
     )  # fmt: skip
     return found

@@ -177,7 +177,7 @@ def test_two_symbols_are_fitted_together_and_answered_apart(tmp_path: Path) -> N
         if one.horizon_bars == 1:
             assert one.effect > 0.05
             assert one.evidence.against["null"] is not None
-            assert one.evidence.against["null"].p_better < 0.01
+            assert one.evidence.against["null"].p_better < config.verdict.level
 
 
 def test_daily_bars_of_an_exchange_run_through(tmp_path: Path) -> None:

@@ -152,6 +152,8 @@ def predict(
     if as_json:
         print_json(results)
         return
+    for warning in results["warnings"]:
+        note(f"Note: left out. {warning}")
     for item in results["results"]:
         print_forecasts([item])
         if explain:

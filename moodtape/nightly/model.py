@@ -29,7 +29,7 @@ def forecast_all(settings: Settings, now: datetime) -> Forecasted | None:
         DataMissing, DataStale, UsageError: see `study.forecasting.forecast_newest`.
     """
     from moodtape.storage.ledger import last_forecast, store_forecasts
-    from moodtape.study.forecasting import Caught, forecast_missed, forecast_newest
+    from moodtape.study.forecasting import catch_newest, forecast_missed
 
     config, warehouse = settings.config, warehouse_of(settings)
     folders = models_in_use(settings)
@@ -38,7 +38,7 @@ def forecast_all(settings: Settings, now: datetime) -> Forecasted | None:
     with warehouse.read() as connection:
         since = last_forecast(connection, config.market.symbols, config.market.interval)
     if since is None:
-        caught = Caught(forecast_newest(warehouse, config, folders[0], now), [])
+        caught = catch_newest(warehouse, config, folders[0], now)
     else:
         since = max(since, now - timedelta(days=config.nightly.catch_up_days))
         caught = forecast_missed(warehouse, config, folders, now, since)

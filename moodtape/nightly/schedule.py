@@ -103,6 +103,10 @@ def _command(settings: Settings, verb: str) -> list[str]:
     return [sys.executable, "-m", "moodtape", verb, "-q", "--project", folder]
 
 
+GRACE_S = 10.0
+"""Seconds that a run has to end by itself after an interrupt."""
+
+
 class _Runs:
     """The processes that are running, so that they can be told to stop."""
 
@@ -129,14 +133,21 @@ class _Runs:
         return code
 
     def stop(self) -> None:
-        """Interrupt what is running; it leaves nothing half-stored. Wait for its end."""
+        """Interrupt what is running; it leaves nothing half-stored. Wait for its end.
+
+        What was started by a shell in the background may not hear an interrupt: it is ended.
+        """
         with self._lock:
             self._stopped = True
             running = tuple(self._running)
         for process in running:
             process.send_signal(signal.SIGINT)
         for process in running:
-            process.wait()
+            try:
+                process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+                process.wait()
 
 
 class _told_to_stop:  # noqa: N801  used as a function

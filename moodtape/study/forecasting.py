@@ -50,15 +50,32 @@ def forecast_newest(
         DataStale: the newest bar is too old.
         UsageError: the config no longer fits the model.
     """
+    return catch_newest(warehouse, config, folder, as_of, explained_by).forecasts
+
+
+def catch_newest(
+    warehouse: Warehouse,
+    config: Config,
+    folder: Path,
+    as_of: datetime,
+    explained_by: HourRules | None = None,
+) -> Caught:
+    """Return `forecast_newest`, and why a symbol of a panel was left out of it.
+
+    Raises:
+        DataMissing, DataStale, UsageError: see `forecast_newest`; a stale symbol among others
+            that are not is left out instead.
+    """
     desk = _Desk.open(warehouse, config, folder, as_of, as_of)
-    symbols = range(len(desk.served.symbols))
-    rows = [_newest_row(desk.dataset, s, desk.served, as_of) for s in symbols]
+    rows, held = desk.newest()
+    if not rows:
+        raise DataStale(held[0])
     made = desk.forecasts(rows)
     if explained_by is not None:
         asked = Asked(warehouse, config, folder, desk.served, desk.dataset, as_of, explained_by)
         for item, why in zip(made, explanations(asked, rows, made), strict=True):
             item["explanation"] = why
-    return made
+    return Caught(made, held)
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,7 @@ def forecast_missed(
     for folder in folders:
         desk = _Desk.open(warehouse, config, folder, as_of, since)
         if until == as_of:
-            held = desk.held()
+            held = desk.newest()[1]
         knows = _answers_until(desk.served, config)
         rows = _rows_between(desk.dataset, desk.served, max(since, knows), until)
         found = [*(desk.forecasts(rows) if rows else []), *found]
@@ -124,6 +141,7 @@ class _Desk:
     config: Config
     as_of: datetime
     series: Mapping[str, Mapping[str, str]]
+    stale: Mapping[str, str]
 
     @classmethod
     def open(
@@ -140,7 +158,7 @@ class _Desk:
         in_use = None if served.scorer is None else _same_scorer(warehouse, config, served.scorer)
         span = Span(min(as_of, since) - (STALE_BARS + 1) * interval - _weekend(config), as_of)
         with warehouse.read() as connection:
-            series = _require_fresh(connection, config, served, as_of)
+            series, stale = _freshness(connection, config, served, as_of)
             if in_use is not None:
                 read.require_scored(
                     connection, scorer_id(in_use.scorer), config.sentiment.sources,
@@ -150,17 +168,19 @@ class _Desk:
             served.symbols, as_of, served.scorer, span, served.streams, served.metrics
         )
         dataset = load_dataset(warehouse, config, request)
-        return cls(served, dataset, folder, config, as_of, series)
+        return cls(served, dataset, folder, config, as_of, series, stale)
 
-    def held(self) -> list[str]:
-        """Return why symbols cannot be forecast from their newest bar."""
-        found = []
-        for symbol in range(len(self.served.symbols)):
+    def newest(self) -> tuple[list[int], list[str]]:
+        """Return the rows of the newest bars, and why symbols cannot be forecast from theirs."""
+        rows, held = [], []
+        for place, symbol in enumerate(self.served.symbols):
             try:
-                _newest_row(self.dataset, symbol, self.served, self.as_of)
+                if symbol in self.stale:
+                    raise DataStale(self.stale[symbol])
+                rows.append(_newest_row(self.dataset, place, self.served, self.as_of))
             except DataStale as exc:
-                found.append(str(exc))
-        return found
+                held.append(str(exc))
+        return rows, held
 
     def forecasts(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return a forecast for each row and horizon, with its series and if it is late."""
@@ -187,17 +207,17 @@ def _rows_between(dataset: Dataset, served: Served, after: datetime, until: date
     return [int(row) for row in rows[np.lexsort((dataset.symbol[rows], dataset.cutoff[rows]))]]
 
 
-def _require_fresh(
+def _freshness(
     connection: Connection, config: Config, served: Served, as_of: datetime
-) -> dict[str, dict[str, str]]:
-    """Return venue and quote by symbol, whose bars are new enough to forecast from.
+) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Return venue and quote by symbol, and how far bars reach that are too old to forecast from.
 
     Raises:
-        DataStale: one has not, with how far its bars reach.
+        DataStale: those of every symbol are.
     """
     market = config.market
     interval = parse_duration(served.interval)
-    found = {}
+    found, stale = {}, {}
     for symbol in served.symbols:
         series = read.choose_series(
             connection, symbol, served.interval, market.venue.get(symbol), market.quote.get(symbol)
@@ -212,12 +232,14 @@ def _require_fresh(
                     ", or ask for a time that has bars: moodtape predict --as-of"
                     f" {decided:%Y-%m-%dT%H:%M:%SZ}"
                 )
-            raise DataStale(
+            stale[symbol] = (
                 f"No {served.interval} bar of {symbol} is new enough at {iso(as_of)}: {reach}."
                 f" Run: moodtape import bars FILE --symbol {symbol}{hint}"
             )
         found[symbol] = {"venue": series.venue, "quote": series.quote}
-    return found
+    if len(stale) == len(found):
+        raise DataStale(next(iter(stale.values())))
+    return found, stale
 
 
 def _same_scorer(warehouse: Warehouse, config: Config, trained_on: str) -> InUse:

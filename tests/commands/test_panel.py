@@ -104,3 +104,29 @@ def test_from_files_to_verdicts(
     assert {r["family_size"] for r in study["results"]} == {4}
     assert answered["CROW"]["n"] <= answered["ACME"]["n"]
     assert (answered["DUSK"]["n"], answered["DUSK"]["verdict"]) == (0, "cannot tell")
+
+
+@pytest.mark.filterwarnings("ignore")  # exporters warn about their own internals
+def test_a_stock_whose_bars_have_ended_is_left_out_of_the_forecast(
+    panel: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(panel)
+    settings = SETTINGS.replace('["ACME"]', '["ACME", "BOLT", "DUSK"]')
+    (panel / "moodtape.toml").write_text(settings + "[training]\nepochs = 1\nmax_rows = 100\n")
+    for command in (
+        ("import", "bars", "bars.csv", "--interval", "1d", "--calendar", "XNYS"),
+        ("import", "documents", "texts.csv", "--source", "news"),
+        ("score",),
+        ("train",),
+    ):
+        assert (done := run(*command)).code == 0, done.err
+    found = run("predict", "--as-of", "2023-10-31T21:00:00Z", "--json")
+    assert found.code == 0, found.err
+    forecast = json.loads(found.out)
+    assert [item["symbol"] for item in forecast["results"]] == ["ACME", "BOLT"]
+    (warning,) = forecast["warnings"]
+    assert "No 1d bar of DUSK is new enough" in warning
+    told = run("predict", "--as-of", "2023-10-31T21:00:00Z")
+    assert "Note: left out. No 1d bar of DUSK" in told.err
+    none = run("predict", "--as-of", "2024-10-31T21:00:00Z")
+    assert none.code == 3
