@@ -1,6 +1,6 @@
 """How fast the network trains on this machine's cores, and whether it learns as well.
 
-    python benchmarks/bench_training.py [--rows 70000] [--epochs 2] [--batch 128] [--repeats 1]
+    python benchmarks/bench_training.py [--rows 8000] [--epochs 2] [--batch 128] [--repeats 1]
     python benchmarks/bench_training.py --loss [--seeds 5]
 
 Every line is a process of its own, one after the other, in each of the repeats:
@@ -261,7 +261,7 @@ def losses(given: argparse.Namespace, arguments: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast the network trains.")
-    parser.add_argument("--rows", type=int, default=70_000)
+    parser.add_argument("--rows", type=int, default=8_000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=1)
