@@ -83,7 +83,7 @@ def _simulated(
 
     trading, warehouse = settings.config.trading, warehouse_of(settings)
     cutoffs, forecasts = told.forecasts(*question)
-    market = warehouse_market(warehouse, told, question[0])
+    market = warehouse_market(warehouse, told, question[0], trading.instrument)
     rule = rule_of(told, question, cutoffs, market, trading.instrument)
     rng = generator(settings.config.seed, "backtest", *question)
     result = assess(market, rule, forecasts, told.model, trading, rng)
@@ -110,7 +110,7 @@ def _warnings(settings: Settings, rows: list[dict[str, Any]]) -> list[str]:
     found = []
     if settings.config.trading.instrument == "perp" and not all(r["shorts"] for r in rows):
         found.append(
-            "No funding rates are stored for the tested span, so nothing was sold short."
+            "Funding rates do not reach over the whole tested span, so nothing was sold short."
             " Run: moodtape ingest funding"
         )
     if settings.config.trading.fill == "optimistic":

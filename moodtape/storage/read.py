@@ -113,6 +113,18 @@ def metric_versions(
     ).df()
 
 
+def first_values(connection: Connection, symbol: str, metric: str, as_of: datetime) -> pd.DataFrame:
+    """Return each period of a symbol's metric as it was first known: provider, period_end, value.
+
+    For what happened at the end of a period whether it was known or not, such as a payment.
+    """
+    return connection.execute(
+        "SELECT provider, period_end, arg_min(value, known_at) AS value FROM metric"
+        " WHERE symbol = ? AND metric = ? AND known_at <= ? GROUP BY ALL ORDER BY ALL",
+        [symbol, metric, as_of],
+    ).df()
+
+
 def hourly_sums(
     connection: Connection,
     symbols: Sequence[str],

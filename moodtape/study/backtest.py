@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS, CONFIG = "predictions.parquet", "config.json"
 TRADED = ("return", "direction")
-FUNDING = "funding_rate"
+FUNDING, PERP = "funding_rate", "perp"
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,12 @@ def _must_be(name: str, known: Sequence[str], what: str, folder: Path) -> None:
         )
 
 
-def market_of(connection: Connection, told: Told, symbol: str) -> Market:
-    """Return a symbol's bars as they were first known, with funding where rates are stored.
+def market_of(connection: Connection, told: Told, symbol: str, instrument: str) -> Market:
+    """Return a symbol's bars as they were first known; of a `perp` with the funding that is stored.
 
     Raises:
         DataMissing: the warehouse no longer has the bars.
+        UsageError: rates of several providers are stored, none of which is the bars' venue.
     """
     market = told.config.market
     series = read.choose_series(
@@ -118,12 +119,25 @@ def market_of(connection: Connection, told: Told, symbol: str) -> Market:
     bars = read.bar_versions(connection, series, told.as_of)
     bars = bars[bars["version"] == 1]
     opens = _instants(bars["open_time"])
-    rates = read.metric_versions(connection, symbol, [FUNDING], told.as_of)
-    rates = rates.drop_duplicates("period_end")
-    funding = fund_bars(opens, _instants(rates["period_end"]), rates["value"].to_numpy(float))
+    rates = read.first_values(connection, symbol, FUNDING, told.as_of)
+    paid = _payer(rates["provider"], series) if instrument == PERP else None
+    rates = rates[rates["provider"] == paid]
+    due = _instants(rates["period_end"])
+    funding = fund_bars(opens, due, rates["value"].to_numpy(float))
     first, high, low, last = (bars[n].to_numpy(float) for n in ("open", "high", "low", "close"))
     year = get_calendar(market.calendar).sessions_per_year
-    return Market(opens, _instants(bars["close_time"]), first, high, low, last, funding, year)
+    return Market(opens, _instants(bars["close_time"]), first, high, low, last, funding, year, due)
+
+
+def _payer(providers: pd.Series[str], series: read.Series) -> str | None:
+    """Return whose funding rates are paid: those of the bars' venue, else the only ones."""
+    known = sorted(set(providers))
+    if series.venue in known or len(known) < 2:
+        return series.venue if series.venue in known else next(iter(known), None)
+    raise UsageError(
+        f"Funding rates of {series.symbol} are stored by {', '.join(known)}, and none of them is"
+        f" {series.venue}, whose bars are traded. A position pays at one place only."
+    )
 
 
 def _instants(column: pd.Series[Any]) -> Any:
@@ -146,7 +160,7 @@ def rule_of(
         )
     last = np.searchsorted(market.closes, cutoffs[-1])
     first = np.searchsorted(market.closes, cutoffs[0])
-    shorts = instrument == "perp" and bool(market.funding[first : last + 1].any())
+    shorts = instrument == PERP and market.is_funded(int(first), int(last))
     delay = np.timedelta64(timedelta(seconds=told.config.clock.decision_delay_s), "us")
     return Rule(cutoffs, target, horizon, delay, shorts)
 
@@ -167,10 +181,10 @@ def table_of(market: Market, path: Any, first: int) -> pd.DataFrame:
     )
 
 
-def warehouse_market(warehouse: Warehouse, told: Told, symbol: str) -> Market:
+def warehouse_market(warehouse: Warehouse, told: Told, symbol: str, instrument: str) -> Market:
     """Return `market_of` through a connection of its own."""
     with warehouse.read() as connection:
-        return market_of(connection, told, symbol)
+        return market_of(connection, told, symbol, instrument)
 
 
 def strategy_facts(told: Told, question: tuple[str, str, int], result: Mapping[str, Any]) -> Any:

@@ -74,6 +74,40 @@ def test_nothing_is_sold_short_without_funding_rates(studied: Path, run: Run) ->
     assert (table["position"] >= 0).all()
 
 
+def test_a_perpetual_pays_its_venue_and_a_spot_position_nobody(
+    studied: Path, tmp_path: Path, run: Run
+) -> None:
+    hours = pd.date_range("2025-01-01", "2025-03-01", freq="8h", tz="UTC")
+    rates = pd.DataFrame({"time": hours, "funding_rate": 0.001})
+    rates.to_csv(tmp_path / "rates.csv", index=False)
+    where = ("--project", studied, "-q")
+    lag = ("--label", "end", "--lag", "0h", "--symbol", "BTC")
+
+    def stored_by(*venues: str) -> None:
+        for venue in venues:
+            file = tmp_path / "rates.csv"
+            assert run("import", "metrics", file, "--provider", venue, *lag, *where).code == 0
+        assert run("ablate", *where).code == 0  # one that may know them
+
+    stored_by("here", "elsewhere")
+    unclear = run("backtest", "--instrument", "perp", *where)
+    assert unclear.code == 2
+    assert "stored by elsewhere, here" in unclear.err
+    stored_by("file")
+
+    def traded(instrument: str) -> dict[str, Any]:
+        done = run("backtest", "--instrument", instrument, "--json", "--project", studied)
+        assert done.code == 0, done.err
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    spot, perp = traded("spot"), traded("perp")
+    assert {row["figures"]["funding"] for row in spot["results"]} == {0.0}
+    assert any(row["figures"]["funding"] for row in perp["results"])
+    assert all(row["shorts"] for row in perp["results"])
+    assert perp["warnings"] == []
+
+
 def test_what_it_cannot_trade_it_refuses(studied: Path, tmp_path: Path, run: Run) -> None:
     where = ("--project", studied, "-q")
     wrong = run("backtest", "--model", "nul", *where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class Market:
         one opened; a long position pays it at the open, before anything is traded. Zeros where
         there is none.
     days_per_year: 365, or the calendar's sessions.
+    due: when a rate fell due, in order; shape (k,). Empty where nobody pays funding.
     """
 
     opens: Instants
@@ -38,6 +39,7 @@ class Market:
     close: Floats
     funding: Floats
     days_per_year: float = 365.0
+    due: Instants = field(default_factory=lambda: np.array([], dtype="datetime64[us]"))
 
     def __len__(self) -> int:
         return len(self.opens)
@@ -60,8 +62,15 @@ class Market:
         cut = slice(first, last)
         return Market(
             self.opens[cut], self.closes[cut], self.open[cut], self.high[cut], self.low[cut],
-            self.close[cut], self.funding[cut], self.days_per_year,
+            self.close[cut], self.funding[cut], self.days_per_year, self.due,
         )  # fmt: skip
+
+    def is_funded(self, first: int, last: int) -> bool:
+        """Say whether rates reach over the bars `first` to `last` without a hole of over a day."""
+        since, until = self.opens[first], self.closes[last]
+        within = self.due[(self.due > since) & (self.due < until)]
+        edges = np.concatenate([[since], within, [until]])
+        return bool((np.diff(edges) <= DAY).all()) and len(within) > 0
 
 
 def fund_bars(opens: Instants, due: Instants, rates: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,3 +66,17 @@ def test_size_knows_no_later_bar(random_market: Any) -> None:
     after = size(market, settings)
     assert before[:300].tobytes() == after[:300].tobytes()
     assert before[300] != after[300]
+
+
+def test_rates_with_a_hole_of_more_than_a_day_fund_nothing(flat: Any) -> None:
+    market = flat([100] * 97)
+    eighth = market.opens[8::8]
+
+    def funded(due: np.ndarray) -> bool:
+        return replace(market, due=due).is_funded(0, 95)
+
+    assert funded(eighth)
+    assert funded(np.delete(eighth, [3, 4]))
+    assert not funded(np.delete(eighth, [3, 4, 5]))
+    assert not funded(eighth[:7]), "they end before the bars do"
+    assert not funded(eighth[:0])
