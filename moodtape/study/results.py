@@ -129,6 +129,7 @@ def _answer(
     detectable, planted = answer.detectable, answer.planted
     asked = question_key(answer.symbol, answer.target, answer.horizon_bars)
     look = before.look.get(asked, 1)
+    tested = [fold for fold in ground.folds if len(fold.test)]
     return {
         "symbol": answer.symbol,
         "target": answer.target,
@@ -182,9 +183,7 @@ def _answer(
                 "effect": effect,
                 "n": n,
             }
-            for fold, effect, n in zip(
-                ground.folds, answer.fold_effects, answer.fold_counts, strict=True
-            )
+            for fold, effect, n in zip(tested, answer.fold_effects, answer.fold_counts, strict=True)
         ],
         "seed_effects": list(answer.seed_effects),
         "dm": asdict(answer.dm) if answer.dm else None,

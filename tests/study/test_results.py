@@ -212,3 +212,18 @@ def test_holes_corrections_metrics_and_what_was_left_out(calm: Ground) -> None:
         "4 returns of exactly zero have no direction and are left out of it.",
         "5 bars without movement count with a volatility of one basis point.",
     ]
+
+
+def test_a_fold_without_a_test_has_no_effect_and_breaks_nothing(
+    warehouse: Warehouse, ground: Ground, outcome: Outcome
+) -> None:
+    first, last = ground.folds
+    hole = replace(last, number=1, test=last.test[:0], test_from=first.test_until)
+    holed = replace(ground, folds=(first, hole, replace(last, number=2)))
+    answers = outcome.studies[0]
+    fold = 2 * answers.fold  # the second of three was not tested
+    told = replace(outcome, studies=(replace(answers, fold=fold), *outcome.studies[1:]))
+    results = ablation_results(warehouse, holed, told, AUDIT, Before(0.025), "run-1", "x", NOW)
+    for answer in results["results"]:
+        assert [f["fold"] for f in answer["fold_effects"]] == [1, 3]
+    assert [f["test"] for f in results["folds"]][1] == 0
