@@ -206,19 +206,20 @@ def _young(
 ) -> Young | None:
     """Return what the texts say that the scorer cannot have read; None where no text is at stake.
 
-    They are enough where the effect detectable on so few rows is at most twice the estimate.
+    They are enough where the effect detectable on so few rows is at most twice the estimate,
+    and where all are younger: then there is nothing else that the gain could rest on.
     """
     if since is None:
         return None
     case, rows = draft.case, draft.case.losses.rows
     young = dataset.cutoff[rows] >= since
+    if len(rows) and young.all():
+        return Young(True, draft.evidence.p_suffered)
     smallest = detectable.smallest if detectable else None
     if not young.any() or smallest is None:
         return Young(False, 1.0)
     effect = effects_of(case, case.losses.by_arm[case.study.real])[NULL]
     enough = smallest * (len(rows) / young.sum()) ** 0.5 <= 2 * effect
-    if young.all():
-        return Young(enough, draft.evidence.p_suffered)
     alone = case_of(case.study, dataset, config, case.symbol, case.key, since)
     results, _ = alone.results(alone.losses.by_arm[case.study.real])
     return Young(enough, replace(draft.evidence, against=results).p_suffered)

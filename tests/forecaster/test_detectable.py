@@ -14,7 +14,7 @@ from moodtape.forecaster.arms import Arm, arms_of
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.splits import Fold, make_folds
-from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP
+from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP, HELPS
 from moodtape.settings import bundled_config
 
 MARGIN = 0.2
@@ -131,3 +131,15 @@ def test_texts_younger_than_the_scorer_must_say_it_alone(make_dataset: Any) -> N
     assert never.evidence.young is not None
     assert not never.evidence.young.enough
     assert world.answer().evidence.young is None, "no text is at stake"
+
+
+@pytest.mark.parametrize("known", [{}, {(0, "return_1"): Detectable(None, 1.6, {1.0: (0, 2)}, 5)}])
+def test_a_scorer_older_than_every_text_has_read_no_future(
+    make_dataset: Any, known: dict[tuple[int, str], Detectable]
+) -> None:
+    world = World(make_dataset(3000, names=("return",), pull=0.7), settings())
+    answer = world.answer(young_from=world.dataset.cutoff[0], detectable=known)
+    assert answer.verdict.word == HELPS
+    assert answer.evidence.young is not None
+    assert answer.evidence.young.enough, "however small the effects are that would be found"
+    assert answer.evidence.young.p == answer.evidence.p_suffered
