@@ -147,6 +147,12 @@ def test_the_environment_speaks_json_for_lists(project: Project) -> None:
     assert """MOODTAPE__MARKET__SYMBOLS='["BTC", "ETH"]'""" in refused
 
 
+@pytest.mark.parametrize("margin", [0, -0.005, 5])
+def test_a_margin_is_a_share_of_a_loss(project: Project, margin: float) -> None:
+    path = project.file("mine.toml", f"[verdict.margin]\nreturn = {margin}\n")
+    assert "verdict.margin" in project.refused(path)
+
+
 def test_tables_of_names_are_merged_not_replaced(project: Project) -> None:
     project.file(PROJECT_FILE, '[market.venue]\nBTC = "binance"\n')
     more = project.file(

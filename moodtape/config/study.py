@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from moodtape.config.section import Section
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 TargetName = Literal["return", "direction", "volatility"]
 ForecasterName = Literal["network", "linear", "boosting"]
 BaselineName = Literal["ridge", "boosting", "arima"]
@@ -175,7 +176,7 @@ class VerdictSection(Section):
     """When sentiment is said to help."""
 
     forecaster: ForecasterName = Field("network", description="gives the word")
-    margin: dict[TargetName, float] = Field(
+    margin: dict[TargetName, Share] = Field(
         MARGIN, description="gain that matters, as a share of `null`'s loss"
     )
     draws: int = Field(2_000, ge=200, description="bootstrap resamples")

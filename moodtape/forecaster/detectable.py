@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 GRID = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Sizes that are tried, in margins."""
+"""Sizes that are tried, in margins, as far as they are less than the whole loss."""
 
 SHARE = 0.8
 """Of the draws, how many must be found."""
@@ -86,14 +86,16 @@ def smallest_effects(
         own = [case for case in cases if case.key == key]
         search = _Search(dataset, [f for f in folds if len(f.test)], arm, config, key)
         tried: dict[int, dict[float, tuple[int, int]]] = {c.symbol: {} for c in own}
-        while open_ := {c.symbol: s for c in own if (s := _next(tried[c.symbol], search.draws))}:
+        while open_ := {
+            c.symbol: s for c in own if (s := _next(tried[c.symbol], search.draws, search.sizes))
+        }:
             size = min(open_.values(), key=lambda s: abs(np.log(s)))
             asking = [case for case in own if open_.get(case.symbol) == size]
             if progress is not None:
                 progress(f"planting effects on {key}: {size:g} margins")
             for symbol, counts in search.count(asking, size, found).items():
                 tried[symbol][size] = counts
-        largest = GRID[-1] * search.margin
+        largest = search.sizes[-1] * search.margin
         for case in own:
             passed = [s for s, c in tried[case.symbol].items() if _passes(*c, search.draws)]
             smallest = min(passed) * search.margin if passed else None
@@ -116,6 +118,11 @@ class _Search:
     def margin(self) -> float:
         """Return the gain that matters, as a share of null's loss."""
         return margins(self.dataset, self.config)[self.key]
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """Return the sizes that can be planted, in margins; nobody gains the whole loss."""
+        return tuple(size for size in GRID if size * self.margin < 1)
 
     @property
     def draws(self) -> int:
@@ -171,13 +178,16 @@ def _passes(hits: int, tried: int, draws: int) -> bool | None:
     return False if tried - hits > draws - needed else None
 
 
-def _next(tried: dict[float, tuple[int, int]], draws: int) -> float | None:
+def _next(
+    tried: dict[float, tuple[int, int]], draws: int, sizes: Sequence[float] = GRID
+) -> float | None:
     """Return the size to try next: from the margin up until one is found, else down until not.
 
     >>> _next({}, 20), _next({1.0: (16, 16)}, 20), _next({1.0: (0, 5)}, 20)
     (1.0, 0.5, 2.0)
     >>> _next({1.0: (16, 16), 0.5: (0, 5)}, 20), _next({1.0: (0, 5), 2.0: (16, 20)}, 20)
     (None, None)
+    >>> _next({1.0: (0, 5)}, 20, (0.25, 0.5, 1.0))
     """
     if not tried:
         return 1.0
@@ -185,7 +195,7 @@ def _next(tried: dict[float, tuple[int, int]], draws: int) -> float | None:
     up = not _passes(*tried[1.0], draws)
     if up and passed:
         return None
-    at = GRID.index(max(tried) if up else min(tried)) + (1 if up else -1)
+    at = sizes.index(max(tried) if up else min(tried)) + (1 if up else -1)
     if not up and min(tried) not in passed:
         return None
-    return GRID[at] if 0 <= at < len(GRID) else None
+    return sizes[at] if 0 <= at < len(sizes) else None

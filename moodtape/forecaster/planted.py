@@ -47,7 +47,7 @@ def planted(
             Targets of one horizon share a column, the shortest horizon the first.
         draw: number of the draw.
     Raises:
-        ConfigError: more horizons than columns of tone.
+        ConfigError: more horizons than columns of tone, or gains that no column can bring.
     """
     horizons = sorted({dataset.targets[key].horizon_bars for key in gains})
     if len(horizons) > tone.shape[1]:
@@ -61,9 +61,14 @@ def planted(
         keys = [key for key in gains if dataset.targets[key].horizon_bars == horizon]
         surprises = np.column_stack([surprise(dataset, fold, key) for key in keys])
         known = fold.train[~np.isnan(surprises[fold.train]).any(axis=1)]
-        weights = blend(
-            np.corrcoef(surprises[known].T).reshape(len(keys), -1), [gains[key] for key in keys]
-        )
+        correlation = np.corrcoef(surprises[known].T).reshape(len(keys), -1)
+        try:
+            weights = blend(correlation, [gains[key] for key in keys])
+        except ValueError as exc:
+            raise ConfigError(
+                f"verdict.margin: {exc}. Ask for smaller ones, or leave the arm `planted` out of"
+                " ablation.arms."
+            ) from exc
         rng = generator(seed, "planted", fold.number, horizon, draw)
         noise = overlapping(rng.standard_normal(len(tone)), dataset.symbol, horizon)
         copy = np.nan_to_num(surprises, nan=0.0) @ weights + noise

@@ -115,6 +115,18 @@ def test_where_nothing_would_have_been_found_the_largest_size_is_told(make_datas
     assert all(tried == 2 for _, tried in found.found.values()), "two missed of five are enough"
 
 
+def test_no_effect_is_planted_that_would_be_the_whole_loss(silent: World) -> None:
+    wide = settings(0.3)
+    (arm,) = (arm for arm in silent.arms if arm.treatment == "planted")
+    cases = [draft.case for draft in silent.drafts]
+    (found,) = smallest_effects(
+        cases, lambda case, evidence: False, silent.dataset, silent.folds, arm, wide
+    ).values()
+    assert list(found.found) == [1.0, 2.0]
+    assert found.smallest is None
+    assert found.largest == pytest.approx(0.6), "four margins were more than there is to gain"
+
+
 def test_texts_younger_than_the_scorer_must_say_it_alone(make_dataset: Any) -> None:
     world = World(make_dataset(3000, names=("return",), pull=0.7), settings())
     rows, dataset = world.drafts[0].case.losses.rows, world.dataset

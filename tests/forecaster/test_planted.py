@@ -76,6 +76,13 @@ def test_each_horizon_has_a_column_and_more_than_there_are_is_refused(make_datas
         planted(tone[:, :2], dataset, fold_of(dataset), gains, 7, 0)
 
 
+def test_margins_that_no_column_can_bring_are_refused(make_dataset: Any) -> None:
+    dataset = make_dataset(3000)
+    gains = {"return_1": 0.9, "direction_1": 0.3, "volatility_1": 0.01}
+    with pytest.raises(ConfigError, match=r"verdict.margin: gains \[0.9, 0.3, 0.01\] are more"):
+        planted(np.zeros((3000, 1)), dataset, fold_of(dataset), gains, 7, 0)
+
+
 def test_blend_solves_its_equation() -> None:
     correlation = np.array([[1, 0.8, 0.1], [0.8, 1, 0.05], [0.1, 0.05, 1]])
     gains = [0.005, 0.003, 0.01]
