@@ -12,6 +12,9 @@ from typing import Any
 
 from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP, HELPS, HURTS
 
+FAILED = "failed"
+"""Stands for the word where a world's study failed."""
+
 Row = dict[str, Any]
 
 
@@ -65,12 +68,13 @@ def power(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return for each target that has an effect how often it was said, by size and length."""
     found = []
     for cell, runs in _cells(rows).items():
-        targets = {r["target"]: float(r["truth"]) for run in runs for r in run if r["truth"]}
+        told = [[row for row in run if row["word"] != FAILED] for run in runs]
+        targets = {r["target"]: float(r["truth"]) for run in told for r in run}
         for target, truth in targets.items():
             if truth > 0:
                 words = [
                     next((r["word"] for r in run if r["target"] == target), CANNOT_TELL)
-                    for run in runs
+                    for run in told
                 ]
                 helped = Rate(words.count(HELPS), len(words))
                 found.append(
@@ -94,4 +98,5 @@ def _cells(rows: Sequence[Row]) -> dict[tuple[str, ...], list[list[Row]]]:
 
 def _count(runs: Sequence[Sequence[Row]], false: Any) -> Rate:
     """Return how many runs hold a row of which something is true; a failed run holds none."""
-    return Rate(sum(any(row["truth"] and false(row) for row in run) for run in runs), len(runs))
+    told = [[row for row in run if row["word"] != FAILED] for run in runs]
+    return Rate(sum(any(map(false, run)) for run in told), len(runs))

@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from moodtape.calibrate.rates import FAILED
 from moodtape.calibrate.study import answer_world
 from moodtape.calibrate.worlds import EFFECTS
 from moodtape.config import Config
@@ -26,7 +27,6 @@ COLUMNS = (
     *("margin", "word", "effect", "low", "high", "p_null", "p_shift", "p_echo", "p_adjusted"),
     *("smallest", "reasons", "seconds"),
 )
-FAILED = "failed"
 Progress = Callable[[int, int, str], None]
 Row = dict[str, Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
-from moodtape.calibrate.rates import Rate, error_rates, power
-from moodtape.calibrate.run import COLUMNS, FAILED, Cell, answer_cell, plan, read_rows, run_worlds
+from moodtape.calibrate.rates import FAILED, Rate, error_rates, power
+from moodtape.calibrate.run import COLUMNS, Cell, answer_cell, plan, read_rows, run_worlds
 from moodtape.calibrate.study import settings_for_worlds
 from moodtape.config import Config
 from moodtape.errors import UnreadableFile
@@ -97,6 +97,21 @@ def test_a_run_is_false_once_however_many_targets_are() -> None:
     assert counts == {"helps": (1, 4), "hurts": (1, 4), "does not help": (1, 4)}
     [found] = power([r for r in rows if r["world"] in ("2", "3")])
     assert (found["target"], found["helps"]) == ("direction", Rate(1, 2))
+
+
+def test_rows_that_were_never_in_a_file_count_as_those_read_from_one() -> None:
+    rows = [{**row(0, "helps"), "truth": 0.0, "margin": 0.005}]
+    rows += [*answer_world_that_fails(), {**row(2, "helps"), "truth": 0.01, "margin": 0.005}]
+    for read in (rows, [{k: str(v) for k, v in r.items()} for r in rows]):
+        [cell] = error_rates(read)
+        assert (cell["worlds"], cell["false"]["helps"]) == (3, Rate(1, 3))
+        [found] = power(read)
+        assert found["helps"] == Rate(2, 3), "a world that failed was not helped"
+
+
+def answer_world_that_fails() -> list[dict[str, Any]]:
+    (failed,) = answer_cell(Cell("develop", "nothing", 0.0, 900, 1), CONFIG)
+    return [failed | {"hours": "2000"}]
 
 
 def test_the_interval_of_a_share_against_scipys() -> None:
