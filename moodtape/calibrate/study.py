@@ -97,12 +97,15 @@ def _ground(dataset: Dataset, config: Config) -> Ground:
 def settings_for_worlds(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
     """Return a config with the linear forecaster alone and some sections changed.
 
-    Fitted baselines are left out for cost: without them `helps` is said more easily.
+    Fitted baselines are left out for cost: without them `helps` is said more easily. So is what
+    forecasts rest on, which no word uses.
     """
     made = config.model_copy(
         update={
             "verdict": config.verdict.model_copy(update={"forecaster": "linear"}),
-            "ablation": config.ablation.model_copy(update={"also": (), "baselines": ()}),
+            "ablation": config.ablation.model_copy(
+                update={"also": (), "baselines": (), "importance_draws": 0}
+            ),
             "features": config.features.model_copy(
                 update={"groups": ("price", "calendar", "sentiment")}
             ),

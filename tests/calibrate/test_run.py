@@ -114,6 +114,11 @@ def answer_world_that_fails() -> list[dict[str, Any]]:
     return [failed | {"hours": "2000"}]
 
 
+def test_worlds_cost_no_fit_that_no_word_uses() -> None:
+    section = settings_for_worlds(Config(), {}).ablation
+    assert (section.also, section.baselines, section.importance_draws) == ((), (), 0)
+
+
 def test_the_interval_of_a_share_against_scipys() -> None:
     for count, n in ((0, 50), (3, 50), (20, 400), (50, 50)):
         exact = binomtest(count, n).proportion_ci(method="exact")
