@@ -177,6 +177,22 @@ def test_coverage_with_more_worlds(memory: float, heavy: bool) -> None:
     assert 0.93 <= cover(memory, heavy, worlds=1000, count=1000) <= 0.985
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("draws", [3, 5])
+def test_a_placebo_of_few_draws_is_not_beaten_too_often(draws: int) -> None:
+    """Draws are worth as unequally as chance in time: docs/decisions/0007 has the table."""
+    rng, count, folds = np.random.default_rng(15), 1000, 4
+    fold = np.repeat(np.arange(folds), count // folds)
+    resamples = stats.Resamples.draw(count, 24.0, 500, rng)
+    beaten = 0
+    for _ in range(1000):
+        worth = rng.standard_normal((draws, folds)) * np.sqrt(folds / count)
+        fits = 0.3 * rng.standard_normal((draws, count))
+        by_draw = rng.standard_normal(count) + worth[:, fold] + fits
+        beaten += stats.paired_test(by_draw, fold, resamples).p_better < 0.025
+    assert beaten <= 35, "2.5 % and two standard errors"
+
+
 def test_diebold_mariano_against_the_formula_by_a_loop() -> None:
     rng = np.random.default_rng(12)
     a, b, horizon = rng.chisquare(1, 120), rng.chisquare(1, 120) * 0.8, 4
