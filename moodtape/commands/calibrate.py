@@ -32,7 +32,8 @@ def calibrate(
     ] = "develop",
     jobs: Annotated[int, typer.Option(help="Processes side by side.", min=1)] = 1,
     planted_draws: Annotated[
-        int, typer.Option(help="Effects planted in each world; 0 never says `does not help`.")
+        int,
+        typer.Option(help="Effects planted in each world; 0 never says `does not help`.", min=0),
     ] = 0,
     out: Annotated[
         Path, typer.Option(help="CSV of every world; what it holds already is not done again.")

@@ -44,6 +44,17 @@ def test_a_wrong_verb_is_named(run: Callable[..., Any]) -> None:
     assert "scroe" in done.err
 
 
+def test_worlds_have_no_fewer_than_no_planted_effects(
+    tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    """Minus one would count as found, and `does not help` could be said of anything."""
+    out = tmp_path / "worlds.csv"
+    done = run("calibrate", "--planted-draws", -1, "--kind", "nothing", "--out", out)
+    assert done.code == 2
+    assert "--planted-draws" in done.err
+    assert not out.exists()
+
+
 def test_init_makes_a_project_once(tmp_path: Path, run: Callable[..., Any]) -> None:
     folder = tmp_path / "mine"
     done = run("init", folder, "--symbol", "eth")
