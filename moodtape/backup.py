@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -208,27 +209,30 @@ def restore(settings: Settings, warehouse: Warehouse, name: str | None, now: dat
     """Put a backup's warehouse in the place of the present one, which is kept beside it.
 
     The model comes back where it is gone; settings stay as they are, those of the backup lie
-    in it. Returns where the warehouse that was there is now, or would be.
+    in it. A backup of an older schema is brought up to date. Killed anywhere, there is a whole
+    warehouse in place, and the same command does it again. Returns where the warehouse that was
+    there is now, or would be.
 
     Raises:
         DataMissing: there is no such backup.
         UnreadableFile: it is damaged; nothing was changed.
         WarehouseLocked: a process uses the present warehouse.
     """
-    import duckdb
-
     folder = find_backup(settings, name)
     manifest = verify(folder)
     aside = warehouse.path.with_name(f"{warehouse.path.name}.before-{now:%Y%m%dT%H%M%SZ}")
     fresh = warehouse.path.with_name(f"{warehouse.path.name}.restoring")
     warehouse.path.parent.mkdir(parents=True, exist_ok=True)
     _require_room(folder / WAREHOUSE, warehouse.path.parent)
+    fresh.with_name(f"{fresh.name}.wal").unlink(missing_ok=True)  # of one that was killed
     shutil.copyfile(folder / WAREHOUSE, fresh)
-    if manifest["duckdb"] == duckdb.__version__:
-        _require_same(replace(warehouse, path=fresh), manifest["tables"])
+    if _digest(fresh) != manifest["files"][WAREHOUSE]["sha256"]:
+        raise UnreadableFile(f"{fresh} is not what was copied. Check the disk.")
+    with replace(warehouse, path=fresh).write():
+        pass  # it can be opened, and has today's schema
     if warehouse.path.exists():
         _step_aside(warehouse, aside)
-    fresh.rename(warehouse.path)
+    fresh.replace(warehouse.path)
     _bring_models_back(settings, folder)
     if not (settings.folder / PROJECT_FILE).exists():
         for path in sorted(folder.glob("*.toml")):
@@ -237,7 +241,11 @@ def restore(settings: Settings, warehouse: Warehouse, name: str | None, now: dat
 
 
 def _step_aside(warehouse: Warehouse, aside: Path) -> None:
-    """Close the present warehouse and give it another name; a damaged one goes as it is."""
+    """Close the present warehouse and give it another name; a damaged one goes as it is.
+
+    It keeps its own name, too, until another takes that, so that there is always a warehouse
+    for whoever comes next: without one, a run that starts by itself would begin an empty one.
+    """
     from moodtape.errors import WarehouseLocked
 
     try:
@@ -247,16 +255,24 @@ def _step_aside(warehouse: Warehouse, aside: Path) -> None:
         raise
     except MoodtapeError:
         pass  # it cannot be opened: that may be why it is being replaced
-    for suffix in ("", ".wal"):
-        path = warehouse.path.with_name(warehouse.path.name + suffix)
-        if path.exists():
-            path.rename(aside.with_name(aside.name + suffix))
+    log = warehouse.path.with_name(f"{warehouse.path.name}.wal")
+    if log.exists():
+        log.rename(aside.with_name(f"{aside.name}.wal"))
+    try:
+        os.link(warehouse.path, aside)
+    except OSError:  # a file system without links
+        warehouse.path.rename(aside)
 
 
 def _bring_models_back(settings: Settings, folder: Path) -> None:
+    """Copy models that are gone; each comes into use whole."""
+    scratch = settings.runs / "restoring"
     for run in sorted((folder / "runs").glob("*")):
         if not (settings.runs / run.name).exists():
-            shutil.copytree(run, settings.runs / run.name)
+            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.copytree(run, scratch / run.name)
+            (scratch / run.name).rename(settings.runs / run.name)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def to_remove(names: Sequence[str], keep: BackupSection) -> list[str]:

@@ -16,6 +16,7 @@ from moodtape.backup import find_backup, list_backups, make_backup, restore, to_
 from moodtape.config import BackupSection
 from moodtape.errors import DataMissing, MoodtapeError, UnreadableFile, UsageError
 from moodtape.settings import Settings, load_settings
+from moodtape.storage import migrate
 from moodtape.storage.db import Warehouse
 from moodtape.storage.parquet import export_tables, import_tables
 from moodtape.storage.sums import differing, table_sums
@@ -142,6 +143,57 @@ def test_a_warehouse_that_cannot_be_opened_is_replaced_and_kept(
     aside = restore(settings, ready.warehouse, None, NOW)
     assert sums(ready.warehouse) == before
     assert aside.read_bytes().startswith(b"not a warehouse")
+
+
+def test_a_backup_of_an_older_schema_comes_back_and_is_brought_up_to_date(
+    ready: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sums(ready.warehouse)
+    make_backup(settings, ready.warehouse, NOW)
+    shipped = migrate.migrations()
+    later = ("9999_later.sql", "ALTER TABLE bar ADD COLUMN later INTEGER")
+    monkeypatch.setattr(migrate, "migrations", lambda: [*shipped, later])
+    restore(settings, ready.warehouse, None, NOW)
+    assert differing(before, sums(ready.warehouse)) == ["bar", "migration"]
+    with ready.warehouse.read() as connection:
+        assert connection.execute("SELECT count(*) FROM bar").fetchall() == [
+            (before["bar"]["rows"],)
+        ]
+
+
+def test_a_restore_that_is_killed_leaves_a_warehouse_and_whole_models(
+    ready: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sums(ready.warehouse)
+    make_backup(settings, ready.warehouse, NOW)
+    shutil.rmtree(settings.runs)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*arguments: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(Killed):
+            restore(settings, ready.warehouse, None, NOW)
+    assert sums(ready.warehouse) == before, "no run that starts by itself finds an empty place"
+    copy = shutil.copyfile
+
+    def cut(source: Any, target: Any, **how: Any) -> Any:
+        target = str(target)
+        return killed() if target.endswith("served.json") else copy(source, target, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "copyfile", cut)
+        with pytest.raises(Killed):
+            restore(settings, ready.warehouse, None, NOW + DAY)
+    run = settings.runs / "20260101T000000Z-aaaaaa"
+    assert not run.exists()
+    restore(settings, ready.warehouse, None, NOW + 2 * DAY)
+    assert sorted(p.name for p in run.iterdir()) == ["model.onnx", "served.json"]
+    assert [p.name for p in settings.runs.iterdir()] == [run.name]
 
 
 def test_rotation_keeps_days_weeks_and_months() -> None:
