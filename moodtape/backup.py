@@ -34,12 +34,16 @@ SPARE = 1.05
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup as its manifest describes it. rows: of all tables; size: bytes."""
+    """A backup as its manifest describes it.
+
+    rows: of all tables; size: bytes. damage: why the manifest tells nothing, where it does not.
+    """
 
     folder: Path
-    made_at: str
-    rows: int
-    size: int
+    made_at: str = ""
+    rows: int = 0
+    size: int = 0
+    damage: str | None = None
 
     @property
     def name(self) -> str:
@@ -82,7 +86,8 @@ def make_backup(settings: Settings, warehouse: Warehouse, now: datetime) -> Back
     if folder.exists():
         shutil.rmtree(folder)
     scratch.rename(folder)
-    for old in to_remove([b.name for b in list_backups(settings)], settings.config.backup):
+    whole = [b.name for b in list_backups(settings) if b.damage is None]
+    for old in to_remove(whole, settings.config.backup):
         shutil.rmtree(parent / old)
     return _described(folder)
 
@@ -148,10 +153,15 @@ def _digest(path: Path) -> str:
 
 
 def list_backups(settings: Settings) -> list[Backup]:
-    """Return whole backups, the newest first."""
-    parent = backups_of(settings)
-    names = sorted((p.name for p in parent.glob("*") if NAME.match(p.name)), reverse=True)
-    return [_described(parent / name) for name in names if (parent / name / MANIFEST).is_file()]
+    """Return every backup, the newest first; one that is damaged hides no other."""
+    found = []
+    for folder in sorted(backups_of(settings).glob("*"), reverse=True):
+        if NAME.match(folder.name):
+            try:
+                found.append(_described(folder))
+            except UnreadableFile as exc:
+                found.append(Backup(folder, damage=str(exc)))
+    return found
 
 
 def _described(folder: Path) -> Backup:
@@ -164,8 +174,12 @@ def _described(folder: Path) -> Backup:
 def _manifest(folder: Path) -> dict[str, Any]:
     from moodtape.forecaster.runs import read_json
 
-    found = read_json(folder / MANIFEST)
-    if found.get("schema_version") != 1 or not {"tables", "files", "made_at"} <= set(found):
+    try:
+        found = read_json(folder / MANIFEST)
+    except UnreadableFile as exc:
+        raise UnreadableFile(f"{exc} Take another backup: moodtape backup list") from exc
+    known = isinstance(found, dict) and found.get("schema_version") == 1
+    if not known or not {"tables", "files", "made_at"} <= set(found):
         raise UnreadableFile(f"{folder / MANIFEST} is of another version of Moodtape.")
     return found
 
@@ -174,7 +188,7 @@ def verify(folder: Path) -> dict[str, Any]:
     """Return the manifest of a backup whose files are all as they were when it was made.
 
     Raises:
-        UnreadableFile: a file is gone, changed, or lies outside the backup.
+        UnreadableFile: a file is gone, changed, foreign, or lies outside the backup.
     """
     manifest = _manifest(folder)
     for name, facts in manifest["files"].items():
@@ -186,23 +200,31 @@ def verify(folder: Path) -> dict[str, Any]:
             raise UnreadableFile(f"{path} is gone. Take another backup: moodtape backup list")
         if _digest(path) != facts["sha256"]:
             raise UnreadableFile(f"{path} has changed. Take another backup: moodtape backup list")
+    if WAREHOUSE not in manifest["files"]:
+        raise UnreadableFile(f"{folder / MANIFEST} names no {WAREHOUSE}.")
+    listed = {folder / name for name in (MANIFEST, *manifest["files"])}
+    for path in sorted(folder.rglob("*")):
+        if path not in listed and not path.is_dir():
+            raise UnreadableFile(f"{path} is none of the backup's files. Remove it, and try again.")
     return manifest
 
 
 def find_backup(settings: Settings, name: str | None) -> Path:
-    """Return the folder of a backup by its name; the newest one's without.
+    """Return the folder of a backup by its name; the newest whole one's without.
 
     Raises:
         DataMissing: there is none.
     """
-    names = [backup.name for backup in list_backups(settings)]
-    if not names:
+    backups = list_backups(settings)
+    names = [backup.name for backup in backups]
+    whole = [backup.name for backup in backups if backup.damage is None]
+    if not (names if name else whole):
         raise DataMissing(f"There is no backup in {backups_of(settings)}. Run: moodtape backup")
     if name is not None and name not in names:
         raise DataMissing(
             f"There is no backup {name!r} in {backups_of(settings)}.{did_you_mean(name, names)}"
         )
-    return backups_of(settings) / (name or names[0])
+    return backups_of(settings) / (name or whole[0])
 
 
 def restore(settings: Settings, warehouse: Warehouse, name: str | None, now: datetime) -> Path:

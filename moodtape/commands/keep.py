@@ -45,14 +45,19 @@ def list_all(config: ConfigFiles = None, project: Project = None, as_json: Json 
     from moodtape.backup import list_backups
 
     rows = [
-        {"name": b.name, "made_at": b.made_at[:16], "rows": b.rows, "mib": round(b.size / 2**20, 1)}
+        {"name": b.name, "made_at": b.made_at[:16], "rows": b.rows, "mib": round(b.size / 2**20, 1),
+         "damage": b.damage}
         for b in list_backups(settings_of(project, config))
-    ]
+    ]  # fmt: skip
     if as_json:
         print_json({"schema_version": 1, "command": "backup list", "warnings": [],
                     "results": rows})  # fmt: skip
         return
-    print_table(rows, {"name": "name", "made_at": "made at", "rows": "rows", "mib": "MiB"})
+    whole = [row for row in rows if row["damage"] is None]
+    print_table(whole, {"name": "name", "made_at": "made at", "rows": "rows", "mib": "MiB"})
+    for row in rows:
+        if row["damage"] is not None:
+            note(f"{row['name']} is damaged: {row['damage']}")
 
 
 @app.command("restore")

@@ -126,6 +126,36 @@ def test_a_damaged_backup_changes_nothing(ready: World, settings: Settings) -> N
         verify(made.folder)
 
 
+def test_a_damaged_backup_bars_no_other(
+    ready: World, settings: Settings, run: Callable[..., Any]
+) -> None:
+    good = make_backup(settings, ready.warehouse, NOW)
+    cut = make_backup(settings, ready.warehouse, NOW + DAY)
+    manifest = cut.folder / "manifest.json"
+    manifest.write_text(manifest.read_text()[:100])
+    assert find_backup(settings, None) == good.folder, "the newest whole one"
+    with pytest.raises(UnreadableFile, match=r"cannot be read.* Take another backup"):
+        restore(settings, ready.warehouse, cut.name, NOW)
+    restore(settings, ready.warehouse, good.name, NOW)
+    keep = load_settings(ready.folder, (), {"backup.keep_days": 2, "backup.keep_weeks": 0}, {})
+    newest = make_backup(keep, ready.warehouse, NOW + 2 * DAY)
+    kept = [newest.name, cut.name, good.name]
+    assert [b.name for b in list_backups(settings)] == kept, "it takes the place of no whole one"
+    done = run("backup", "list", "--project", ready.folder)
+    assert [line[:16] for line in done.out.splitlines()[2:]] == [newest.name, good.name]
+    assert f"{cut.name} is damaged: " in done.err
+
+
+def test_a_file_that_was_put_into_a_backup_is_refused(ready: World, settings: Settings) -> None:
+    made = make_backup(settings, ready.warehouse, NOW)
+    foreign = made.folder / "runs" / "20990101T000000Z-ffffff" / "served.json"
+    foreign.parent.mkdir()
+    foreign.write_text("{}")
+    with pytest.raises(UnreadableFile, match=r"ffffff/served\.json is none of the backup's files"):
+        restore(settings, ready.warehouse, made.name, NOW)
+    assert len(list(settings.runs.iterdir())) == 1
+
+
 def test_a_wrong_name_is_told(settings: Settings, ready: World) -> None:
     with pytest.raises(DataMissing, match=r"There is no backup in .* Run: moodtape backup"):
         find_backup(settings, None)
