@@ -319,6 +319,6 @@ def to_remove(names: Sequence[str], keep: BackupSection) -> list[str]:
 
 
 def _remove_unfinished(parent: Path) -> None:
-    """Remove what a killed process began; whoever makes backups is alone."""
+    """Remove what a killed process began; the callers see to it that they are alone."""
     for begun in parent.glob(f"{UNFINISHED}*"):
         shutil.rmtree(begun)

@@ -28,10 +28,12 @@ def backup(
         return
     from moodtape.backup import make_backup
     from moodtape.clock import utc_now
+    from moodtape.nightly.run import between_steps
     from moodtape.study.project import warehouse_of
 
     settings = settings_of(project, config)
-    made = make_backup(settings, warehouse_of(settings), utc_now())
+    with between_steps(settings):
+        made = make_backup(settings, warehouse_of(settings), utc_now())
     if as_json:
         print_json({"schema_version": 1, "command": "backup", "warnings": [], "name": made.name,
                     "folder": str(made.folder), "rows": made.rows, "bytes": made.size})  # fmt: skip
@@ -70,11 +72,13 @@ def bring_back(
     """Put a backup in the place of the warehouse; the present one is kept beside it."""
     from moodtape.backup import find_backup, restore
     from moodtape.clock import utc_now
+    from moodtape.nightly.run import between_runs
     from moodtape.study.project import warehouse_of
 
     settings = settings_of(project, config)
-    taken = find_backup(settings, name)
-    aside = restore(settings, warehouse_of(settings), name, utc_now())
+    with between_runs(settings):
+        taken = find_backup(settings, name)
+        aside = restore(settings, warehouse_of(settings), name, utc_now())
     if as_json:
         kept = str(aside) if aside.exists() else None
         print_json({"schema_version": 1, "command": "backup restore", "warnings": [],

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -132,8 +132,7 @@ def run_rhythm(
         return _planned(moment, rhythm, order)
     with ExitStack() as held:
         held.enter_context(room_at(settings.folder))
-        wait_s = settings.config.storage.lock_wait_s
-        held.enter_context(_lock_of(settings, rhythm, f"{rhythm} of this project", wait_s))
+        held.enter_context(_run_lock(settings, rhythm))
         planned = _planned(moment, rhythm, order)
         moment = replace(moment, missed=planned.missed)
         results = _run_steps(moment, rhythm, planned.todo)
@@ -149,6 +148,39 @@ def _slot(settings: Settings, rhythm: Rhythm, now: datetime) -> datetime:
 
 def _lock_of(settings: Settings, name: str, what: str, wait_s: float) -> Any:
     return only_one(settings.folder / LOCKS / f"{name}.lock", what, wait_s)
+
+
+@contextmanager
+def between_steps(settings: Settings) -> Iterator[None]:
+    """Keep the steps of both rhythms waiting for the length of the block; a training goes on.
+
+    Raises:
+        WarehouseLocked: one of them took longer than `storage.lock_wait_s`.
+    """
+    with _lock_of(settings, "step", "A step of tick or nightly", _patience(settings)):
+        yield
+
+
+@contextmanager
+def between_runs(settings: Settings) -> Iterator[None]:
+    """Keep both rhythms from running at all for the length of the block.
+
+    Raises:
+        WarehouseLocked: one of them took longer than `storage.lock_wait_s`.
+    """
+    with ExitStack() as held:
+        for rhythm in STEPS:
+            held.enter_context(_run_lock(settings, rhythm))
+        held.enter_context(between_steps(settings))
+        yield
+
+
+def _run_lock(settings: Settings, rhythm: Rhythm) -> Any:
+    return _lock_of(settings, rhythm, f"{rhythm} of this project", _patience(settings))
+
+
+def _patience(settings: Settings) -> float:
+    return settings.config.storage.lock_wait_s
 
 
 def _planned(moment: Moment, rhythm: Rhythm, order: Order) -> RhythmResult:

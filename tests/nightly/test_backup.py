@@ -15,6 +15,8 @@ from moodtape import backup as module
 from moodtape.backup import find_backup, list_backups, make_backup, restore, to_remove, verify
 from moodtape.config import BackupSection
 from moodtape.errors import DataMissing, MoodtapeError, UnreadableFile, UsageError
+from moodtape.nightly.lock import only_one
+from moodtape.nightly.run import between_steps
 from moodtape.settings import Settings, load_settings
 from moodtape.storage import migrate
 from moodtape.storage.db import Warehouse
@@ -281,6 +283,26 @@ def test_a_damaged_export_leaves_nothing(ready: World, tmp_path: Path) -> None:
         import_tables(connection, address)
     with pytest.raises(UnreadableFile, match="holds no export"), fresh.write() as connection:
         import_tables(connection, str(tmp_path))
+
+
+def test_by_hand_it_waits_for_the_rhythms(
+    ready: World, settings: Settings, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODTAPE__STORAGE__LOCK_WAIT_S", "0.1")
+    make_backup(settings, ready.warehouse, NOW)
+    begun = ready.folder / "backups" / ".new-20260302T002500Z"
+    begun.mkdir()
+    where = ("--project", ready.folder)
+    with between_steps(settings):  # as the nightly run does
+        done = run("backup", *where)
+        assert (done.code, begun.exists()) == (6, True), "a backup that is being made stays"
+        assert "A step of tick or nightly is being done by process" in done.err
+        assert run("backup", "restore", *where).code == 6
+    with only_one(ready.folder / ".moodtape" / "nightly.lock", "nightly", 0):  # it trains
+        assert run("backup", "restore", *where).code == 6
+        assert run("backup", *where).code == 0
+    assert not begun.exists()
+    assert run("backup", "restore", *where).code == 0
 
 
 def test_the_verbs(ready: World, tmp_path: Path, run: Callable[..., Any]) -> None:
