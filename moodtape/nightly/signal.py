@@ -26,7 +26,10 @@ def write_newest(settings: Settings, now: datetime) -> int:
         for row in rows
         if row["symbol"] in config.market.symbols and row["interval"] == config.market.interval
     ]
-    signals = [_signal(config, row) for row in wanted]
+    newest = {symbol: max(r["cutoff"] for r in wanted if r["symbol"] == symbol)
+              for symbol in {r["symbol"] for r in wanted}}  # fmt: skip
+    # A horizon that the model in use does not forecast any more has nothing newer: it is no signal.
+    signals = [_signal(config, row) for row in wanted if row["cutoff"] == newest[row["symbol"]]]
     if signals:
         write_signals(signal_file(settings), settings.folder.resolve().name, signals, now)
     return len(signals)

@@ -92,6 +92,16 @@ def test_another_projects_or_a_cut_one_is_refused(path: Path, tmp_path: Path) ->
         read_signals(tmp_path / "none.json", NOW)
 
 
+def test_a_horizon_that_is_forecast_no_more_does_not_bar_the_others(ready: World) -> None:
+    with ready.warehouse.write() as connection:
+        connection.execute(
+            "INSERT INTO forecast SELECT * REPLACE (24 AS horizon_bars) FROM forecast LIMIT 1"
+        )
+    ready.run("tick")
+    (signal,) = read_signals(ready.folder / "signals.json", ready.now)
+    assert (signal.horizon_bars, signal.cutoff) == (1, CUTOFF)
+
+
 def test_a_tick_writes_it_and_a_rerun_makes_up_for_a_lost_one(ready: World) -> None:
     result = ready.run("tick")
     assert result.steps[-1].counts["signals"] == 1
