@@ -13,7 +13,7 @@ import numpy as np
 from moodtape.calendars import get_calendar
 from moodtape.clock import DecisionClock, from_datetime64, iso, parse_duration, to_datetime64
 from moodtape.config import Config
-from moodtape.errors import DataStale, UsageError
+from moodtape.errors import DataMissing, DataStale, UsageError
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.served import Served, forecast_rows
 from moodtape.nlp.in_use import InUse, scorer_in_use
@@ -93,7 +93,8 @@ def forecast_missed(
 
     A row of the feature matrix is computed as of its own decision, so that one made up for
     later is what it would have been; it is `late` then. A model forecasts no decision before
-    the last answer it was trained on: an earlier model does, or nobody.
+    the last answer it was trained on: an earlier model does, or nobody. An earlier one that no
+    longer fits the config bars none of the newest one's.
 
     Args:
         folders: models in use, the newest first.
@@ -105,13 +106,23 @@ def forecast_missed(
     held: list[str] = []
     until = as_of
     for folder in folders:
-        desk = _Desk.open(warehouse, config, folder, as_of, since)
+        try:
+            desk = _Desk.open(warehouse, config, folder, as_of, since)
+            knows = _answers_until(desk.served, config)
+            rows = _rows_between(desk.dataset, desk.served, max(since, knows), until)
+            made = desk.forecasts(rows) if rows else []
+        except (DataMissing, UsageError) as exc:
+            if until == as_of:
+                raise
+            held.append(
+                f"Decisions after {iso(since)} that the newest model may not forecast get none:"
+                f" the one before, {folder.name}, cannot be asked any more ({exc})"
+            )
+            break
         if until == as_of:
             held = desk.newest()[1]
-        knows = _answers_until(desk.served, config)
-        rows = _rows_between(desk.dataset, desk.served, max(since, knows), until)
-        found = [*(desk.forecasts(rows) if rows else []), *found]
-        if knows <= since:
+        found = [*made, *found]
+        if not _bars_between(desk.dataset, since, knows):
             break
         until = knows
     return Caught(found, held)
@@ -191,6 +202,12 @@ class _Desk:
             item |= self.series[item["symbol"]]
             item["late"] = self.as_of > clock.decision_time(item["cutoff"]) + late_after
         return made
+
+
+def _bars_between(dataset: Dataset, after: datetime, until: datetime) -> bool:
+    """Say whether any bar closed in `(after, until]`."""
+    inside = (dataset.cutoff > to_datetime64(after)) & (dataset.cutoff <= to_datetime64(until))
+    return bool((inside & ~np.isnan(dataset.close)).any())
 
 
 def _rows_between(dataset: Dataset, served: Served, after: datetime, until: datetime) -> list[int]:

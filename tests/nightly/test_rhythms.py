@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,8 +19,10 @@ from moodtape.errors import DataMissing, TookTooLong, UsageError, WarehouseLocke
 from moodtape.nightly import steps
 from moodtape.nightly.limit import time_limit
 from moodtape.nightly.lock import only_one
+from moodtape.nightly.model import forecast_all
 from moodtape.nightly.run import Order
 from moodtape.nightly.slots import hour_of, night_of, nights_between
+from moodtape.settings import load_settings
 
 if TYPE_CHECKING:
     from tests.nightly.conftest import World
@@ -126,6 +129,28 @@ def test_a_model_forecasts_nothing_before_the_last_answer_it_has_seen(ready: Wor
     made = rows(ready, "SELECT cutoff, model_run FROM forecast ORDER BY cutoff")
     assert [name == new.name for _, name in made] == [False, False, True, True]
     assert made[2][0] == cutoff - HOUR, "its last answer was known then"
+
+
+def test_an_earlier_model_that_fits_no_more_does_not_bar_the_newest(ready: World) -> None:
+    """The scorer was changed and a model trained on its scores: the one before cannot help."""
+    old = ready.folder / "runs" / "20260101T000000Z-aaaaaa" / "served.json"
+    old.write_text(json.dumps(json.loads(old.read_text()) | {"scorer": "another one"}))
+    with pytest.raises(UsageError, match="trained on scores of another one"):
+        forecast_all(load_settings(ready.folder, environ={}), ready.now)
+    ready.now += 2 * HOUR
+    new = ready.serve_model(ready.now - HOUR - 3 * MINUTE, "20260102T000000Z-bbbbbb")
+    first = ready.run("tick").steps[-1]
+    assert (first.state, first.counts["forecasts"]) == ("partial", 1)
+    assert "Decisions after 2026-03-01 03:00Z that the newest model may not" in str(first.error)
+    assert "the one before, 20260101T000000Z-aaaaaa, cannot be asked any more" in str(first.error)
+    ready.now += HOUR
+    assert ready.run("tick").exit_code == 0
+    made = rows(ready, "SELECT cutoff, model_run FROM forecast ORDER BY cutoff")
+    assert [name for _, name in made[1:]] == [new.name] * 2
+    ready.now += HOUR
+    ready.serve_model(ready.now - 2 * HOUR, "20260103T000000Z-cccccc")
+    shutil.rmtree(new)
+    assert ready.run("tick").exit_code == 0, "nothing was missed: no other model is asked"
 
 
 def test_one_run_at_a_time_says_who_holds_it(ready: World, tmp_path: Path) -> None:
