@@ -259,5 +259,9 @@ def test_ray_gives_the_scores_of_a_local_run_bit_for_bit(
 
         with pytest.raises(UsageError, match="not bundled@other"):
             list(score_on_ray([part], "lexicon", 1))
+        with pytest.raises(UsageError, match="no scorer 'lexikon'"):
+            list(score_on_ray([part], "lexikon", 1))
+        with pytest.raises(UsageError, match=r"3 cores.* has 2\. Choose fewer with --threads"):
+            list(score_on_ray([part], "lexicon", 3))
     finally:
         ray.shutdown()
