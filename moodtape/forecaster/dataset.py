@@ -144,7 +144,7 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
     """Read what was known by `as_of` and return it as arrays.
 
     Raises:
-        DataMissing: no bars for a symbol, or none in the span.
+        DataMissing: no bars for a symbol, or none of any near the span.
         ConfigError: the features leave out the price.
     """
     (dataset,) = load_variants(warehouse, config, request, [lambda texts: texts])
@@ -206,6 +206,7 @@ def load_variants(
         chosen = _metric_names(metrics, span)
     others = config.features.others and len(series) > 1
     maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, others)
+    _require_bars(maker, request.symbols, bars)
     return [
         stack(
             request.symbols,
@@ -231,7 +232,7 @@ def make_blocks(
     metrics: Mapping[str, pd.DataFrame],
 ) -> list[Block]:
     """Return the rows of each symbol; `bars` are theirs and, after them, their peers'."""
-    made = [maker.price(symbol, frame) for symbol, frame in bars.items()]
+    made = [maker.price(frame) for frame in bars.values()]
     others: Iterator[Floats | None] = repeat(None)
     if maker.others:
         shown = [maker.shown_to_others(rows) for rows in made]
@@ -240,6 +241,26 @@ def make_blocks(
         maker.block(symbol, rows, other, texts, metrics[symbol])
         for symbol, rows, other in zip(symbols, made, others, strict=False)
     ]
+
+
+def _require_bars(
+    maker: RowMaker, symbols: Sequence[str], bars: Mapping[str, pd.DataFrame]
+) -> None:
+    """Refuse a span near which no symbol has bars, or a peer has none.
+
+    Raises:
+        DataMissing: names the asset and the command that gets its bars.
+    """
+    empty = [symbol for symbol, frame in bars.items() if maker.near(frame).empty]
+    needed = [symbol for symbol in empty if symbol not in symbols]
+    if set(symbols) <= set(empty):
+        needed = [*symbols, *needed]
+    if needed:
+        raise DataMissing(
+            f"No {maker.config.market.interval} bars for {needed[0]} between"
+            f" {iso(maker.span.since)} and {iso(maker.span.until)}."
+            f" Run: moodtape import bars FILE --symbol {needed[0]}"
+        )
 
 
 def _span(request: Request, bars: Mapping[str, pd.DataFrame], delay: timedelta) -> Span:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moodtape.calendars import Calendar
-from moodtape.clock import DecisionClock, iso, to_datetime64
+from moodtape.clock import DecisionClock, to_datetime64
 from moodtape.config import Config
-from moodtape.errors import DataMissing
 from moodtape.forecaster.echo import price_history
 from moodtape.forecaster.features.base import (
     CALENDAR,
@@ -90,15 +89,12 @@ class RowMaker:
         """Return the declared features in use."""
         return chosen_features(self.config)
 
-    def price(self, symbol: str, bars: pd.DataFrame) -> PriceRows:
+    def price(self, bars: pd.DataFrame) -> PriceRows:
         """Return the bars of one symbol and their price columns, as of each decision.
 
         A correction begins a new stretch of rows, made from the bars as known there.
-
-        Raises:
-            DataMissing: it has no bars near the span.
         """
-        grid = self._grid(symbol, bars)
+        grid = self._grid(bars)
         clock = DecisionClock(timedelta(seconds=self.config.clock.decision_delay_s))
         decision_time = clock.decision_times(grid.close_time)
         features = self.chosen.price
@@ -162,21 +158,24 @@ class RowMaker:
             regime,
         )
 
-    def _grid(self, symbol: str, bars: pd.DataFrame) -> BarGrid:
+    def near(self, bars: pd.DataFrame) -> pd.DataFrame:
+        """Return the bars that a decision of the span, or its answer, can see."""
         horizon = max(self.config.target.horizons)
         end = following(horizon, self.calendar, self.interval, self.span.until)
         since = self.span.since - self.reach
-        near = bars[(bars["open_time"] >= since) & (bars["open_time"] < end)]
-        if near.empty:
-            raise DataMissing(
-                f"No {self.config.market.interval} bars for {symbol} between"
-                f" {iso(self.span.since)} and {iso(self.span.until)}."
-                f" Run: moodtape import bars FILE --symbol {symbol}"
-            )
-        first, last = near["open_time"].min(), near["open_time"].max()
-        opens = self.calendar.expected_opens(
-            first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1), self.interval
-        )
+        return bars[(bars["open_time"] >= since) & (bars["open_time"] < end)]
+
+    def _grid(self, bars: pd.DataFrame) -> BarGrid:
+        """Return the bars of one symbol on the calendar: near the span all missing, if it has none.
+
+        So a stock whose bars ended long ago keeps its number among the others.
+        """
+        near = self.near(bars)
+        first, last = self.span.since - self.reach, self.span.until
+        if len(near):
+            first = near["open_time"].min().to_pydatetime()
+            last = near["open_time"].max().to_pydatetime() + timedelta(microseconds=1)
+        opens = self.calendar.expected_opens(first, last, self.interval)
         return bar_grid(near, opens, self.calendar.close_times(opens, self.interval))
 
     def _onchain(self, metrics: pd.DataFrame, decision_time: Instants) -> Floats:

@@ -353,3 +353,21 @@ def test_what_was_known_later_changes_no_earlier_row(
     past = one.decision_time <= np.datetime64(cut.replace(tzinfo=None), "us")
     assert one.features[past].tobytes() == other.features[past].tobytes()
     assert one.features[~past].tobytes() != other.features[~past].tobytes()
+
+
+def test_a_symbol_whose_bars_ended_long_ago_keeps_its_place_without_decisions(line: Line) -> None:
+    later = hourly(walk(1, 400), "ETH")
+    later["open_time"] += timedelta(days=60)
+    line.take("bars", later, interval="1h", venue="test", quote="USD")
+    span = Span(START + timedelta(days=76), START + timedelta(days=76, hours=6))
+    found = line.load(symbols=("BTC", "ETH"), span=span, scorer=None)
+    alone = line.load(symbols=("ETH",), span=span, scorer=None)
+    assert found.symbols == ("BTC", "ETH")
+    assert set(found.symbol[found.decisions(10)]) == {1}, "ETH is still the second"
+    assert np.isnan(found.close[found.symbol == 0]).all()
+    there, own = found.symbol == 1, found.columns.index(alone.columns[0])
+    np.testing.assert_array_equal(found.features[there, own], alone.features[:, 0])
+    peers = CONFIG.features.model_copy(update={"peers": ("BTC",)})
+    config = CONFIG.model_copy(update={"features": peers})
+    with pytest.raises(DataMissing, match="No 1h bars for BTC between 2024-05-16"):
+        line.load(config, symbols=("ETH",), span=span, scorer=None)
