@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +38,13 @@ def us(*texts: str) -> np.ndarray:
 
 def test_the_examples_in_the_docstrings_hold() -> None:
     assert doctest.testmod(clock).failed == 0
+
+
+def test_no_other_module_asks_what_time_it_is() -> None:
+    asks = re.compile(r"\btime\.time(_ns)?\(|\b(datetime|date)\.(now|utcnow|today)\(")
+    package = Path(clock.__file__).parent
+    found = {p.name for p in package.rglob("*.py") if asks.search(p.read_text(encoding="utf-8"))}
+    assert found == {"clock.py"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from moodtape.clock import utc_now
 from moodtape.config import TrainingSection
 from moodtape.forecaster.checkpoint import Checkpoint, Snapshot
 
@@ -121,7 +122,7 @@ class Course(keras.callbacks.Callback):  # type: ignore[misc]
         state.seconds, self._since = state.seconds + now - self._since, now
         self._judge(losses["val_loss"])
         if self._events is not None:
-            self._events.write(epoch + 1, state.history[-1], time.time())
+            self._events.write(epoch + 1, state.history[-1], utc_now().timestamp())
         if self._checkpoint is not None:
             variables = self._network.core.variables
             optimizer = self.model.optimizer.variables

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from moodtape import __version__
-from moodtape.clock import from_datetime64
+from moodtape.clock import from_datetime64, utc_now
 from moodtape.errors import DataMissing
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.calibration import Calibration, fit_calibration
@@ -64,7 +64,9 @@ def train_served(
     inputs = build_inputs(dataset, scaled_features(dataset, fold), arm)
     tell(0, 0, f"fitting on {len(fold.train):,} decisions")
     checkpoint = Checkpoint(folder / CHECKPOINT, served_key(ground, arm))
-    events = EventFile(folder / "tensorboard", time.time()) if config.training.tensorboard else None
+    events = None
+    if config.training.tensorboard:
+        events = EventFile(folder / "tensorboard", utc_now().timestamp())
     fit = NetworkForecaster(config, device).fit(
         dataset, inputs, fold, seed=0, watch=Watch(checkpoint, progress, events)
     )
