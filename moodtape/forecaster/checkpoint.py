@@ -13,12 +13,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 
+from moodtape import __version__
 from moodtape.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +92,31 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state: the run is whole."""
         self.path.unlink(missing_ok=True)
+
+
+ROOM = Path(__file__).parent
+"""Where the code lies that computes the numbers of a fit."""
+
+COMPUTING = ("keras", "numpy", "scipy", "scikit-learn")
+
+
+def computed_by() -> dict[str, str]:
+    """Return what the bits of any fit depend on besides its inputs, for its key.
+
+    The code itself counts beside its version, which a change may leave as it was.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    versions = {name: metadata.version(name) for name in (*COMPUTING, backend)}
+    return {"backend": backend, "moodtape": __version__, "code": code_hash(ROOM), **versions}
+
+
+@cache
+def code_hash(folder: Path) -> str:
+    """Return a hash of the modules in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def fit_key(**parts: Any) -> str:

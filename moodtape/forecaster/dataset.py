@@ -118,7 +118,7 @@ class Dataset:
         for array in (self.features, self.close, *(t.y for t in self.targets.values())):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(self.cutoff.tobytes())
-        digest.update(repr([c.name for c in self.columns]).encode())
+        digest.update(repr(self.columns).encode())
         return digest.hexdigest()[:16]
 
 

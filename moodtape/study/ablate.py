@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodtape import __version__
 from moodtape.clock import from_datetime64, to_datetime64
 from moodtape.forecaster.ablation import Rules, Study, run_rules, run_study
 from moodtape.forecaster.answers import (
@@ -25,7 +22,7 @@ from moodtape.forecaster.answers import (
 )
 from moodtape.forecaster.arms import CONTROLS, PLANTED, real_arm
 from moodtape.forecaster.cells import CellStore, cells_of
-from moodtape.forecaster.checkpoint import fit_key, is_held
+from moodtape.forecaster.checkpoint import computed_by, fit_key, is_held
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
@@ -74,7 +71,6 @@ def forecasters(ground: Ground) -> list[str]:
 
 def study_key(ground: Ground) -> str:
     """Return a hash of all that the bits of a study's cells depend on."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     return fit_key(
         dataset=ground.dataset.fingerprint(),
         span=ground.span,
@@ -82,8 +78,7 @@ def study_key(ground: Ground) -> str:
         seed=ground.config.seed,
         arms=ground.arms,
         folds=[[f.train_from, f.test_from, f.test_until] for f in ground.folds],
-        backend=backend,
-        versions=[__version__, *map(metadata.version, ("keras", "scikit-learn", backend))],
+        computed_by=computed_by(),
     )
 
 

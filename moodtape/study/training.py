@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from moodtape import __version__
 from moodtape.clock import from_datetime64, utc_now
 from moodtape.errors import DataMissing
 from moodtape.forecaster.arms import Arm
 from moodtape.forecaster.calibration import Calibration, fit_calibration
-from moodtape.forecaster.checkpoint import CHECKPOINT, Checkpoint, fit_key
+from moodtape.forecaster.checkpoint import CHECKPOINT, Checkpoint, computed_by, fit_key
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.device import prepare
 from moodtape.forecaster.events import EventFile
@@ -111,15 +108,13 @@ def train_served(
 
 def served_key(ground: Ground, arm: Arm) -> str:
     """Return a hash of all that the bits of the served model's weights depend on."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     return fit_key(
         dataset=ground.dataset.fingerprint(),
         span=ground.span,
         config=config_hash(ground.config),
         seed=ground.config.seed,
         arm=arm,
-        backend=backend,
-        versions=[__version__, *map(metadata.version, ("keras", backend))],
+        computed_by=computed_by(),
     )
 
 

@@ -27,7 +27,7 @@ from moodtape.config import Config, WalkForwardSection
 from moodtape.errors import DataMissing, UsageError
 from moodtape.forecaster.arms import NULL, SHIFT, Arm, real_arm
 from moodtape.forecaster.baselines import BASE_RATE, baselines
-from moodtape.forecaster.checkpoint import fit_key
+from moodtape.forecaster.checkpoint import computed_by, fit_key
 from moodtape.forecaster.forecasters import NETWORK, FitPredict
 from moodtape.forecaster.inputs import Draw, build_inputs
 from moodtape.forecaster.metrics import deciding_loss
@@ -140,7 +140,7 @@ def tuning_key(ground: Ground, in_use: Config) -> str:
     """Return a hash of all that a search depends on but its number of trials."""
     return fit_key(
         dataset=ground.dataset.fingerprint(), span=ground.span, config=config_hash(in_use),
-        seed=in_use.seed, arms=tuned_arms(ground), space=SETTINGS,
+        seed=in_use.seed, arms=tuned_arms(ground), space=SETTINGS, computed_by=computed_by(),
     )  # fmt: skip
 
 
