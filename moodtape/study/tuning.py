@@ -15,7 +15,7 @@ Source: Bergstra et al. (2011), tree-structured Parzen estimator, as in Optuna.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.shift import shift_room
 from moodtape.forecaster.splits import Fold, cut_fold, fold_edges, latest_label, make_folds
+from moodtape.records import Span
 from moodtape.study.ground import Ground
 
 if TYPE_CHECKING:
@@ -215,8 +216,12 @@ def _propose(trial: Any, name: str, in_use: Any) -> Any:
 
 
 def validation_loss(ground: Ground, fold: Fold, fit_predict: FitPredict) -> float:
-    """Return the deciding loss as a share of the base rate's, mean over arms and targets."""
-    dataset, config = ground.dataset, ground.config
+    """Return the deciding loss as a share of the base rate's, mean over arms and targets.
+
+    The span ends where the first test begins: so `shift` takes its tone from before it, too.
+    """
+    past = Span(ground.span.since, from_datetime64(fold.test_until))
+    dataset, config = replace(ground.dataset, span=past), ground.config
     scaled = scaled_features(dataset, fold)
     room, _ = shift_room(dataset, config)
     usual = baselines(dataset, fold, fold.test)[BASE_RATE]
