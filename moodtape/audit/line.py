@@ -29,7 +29,7 @@ from moodtape.forecaster.dataset import Dataset, Request, load_dataset, peers_of
 from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.fitted import open_baseline
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, NETWORK, FitPredict
-from moodtape.forecaster.reach import following, lasting, text_reach
+from moodtape.forecaster.reach import following, text_reach
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.splits import Fold
 from moodtape.records import Span
@@ -165,9 +165,8 @@ def _near(config: Config, request: Request) -> Near:
     assert request.span is not None
     interval = parse_duration(config.market.interval)
     calendar, until = get_calendar(config.market.calendar), request.span.until
-    bars = config.network.sentiment_lookback_bars + config.features.fill_limit_bars + 1
-    window = lasting(bars, calendar, interval, request.span.since)
-    reach = text_reach(config, chosen_features(config)) + window + MARGIN
+    chosen = chosen_features(config)
+    reach = text_reach(config, chosen, calendar, interval, request.span.since) + MARGIN
     reach += timedelta(hours=config.sentiment.repost_window_h)
     return Near(
         symbols=(*request.symbols, *peers_of(config, request.symbols)),

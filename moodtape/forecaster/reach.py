@@ -20,15 +20,19 @@ def reach_of(config: Config, calendar: Calendar, interval: timedelta, since: dat
     chosen, fill = chosen_features(config), config.features.fill_limit_bars
     month = round(timedelta(days=LEVEL_DAYS) / interval)
     bars = max(month, chosen.lookback_bars) + config.network.lookback_bars + fill
-    window = lasting(config.network.sentiment_lookback_bars + fill + 1, calendar, interval, since)
-    texts = text_reach(config, chosen) + window
+    texts = text_reach(config, chosen, calendar, interval, since)
     return max(lasting(bars + 1, calendar, interval, since), texts) + timedelta(days=1)
 
 
-def text_reach(config: Config, chosen: Chosen) -> timedelta:
-    """Return how far back the texts of one row can lie."""
+def text_reach(
+    config: Config, chosen: Chosen, calendar: Calendar, interval: timedelta, since: datetime
+) -> timedelta:
+    """Return how far before the first decision texts can matter: of all rows of its window."""
+    window = config.network.sentiment_lookback_bars + config.features.fill_limit_bars
+    rows = lasting(window + chosen.text_lookback_bars + 1, calendar, interval, since)
     half_life = timedelta(hours=KERNEL_HALF_LIVES * max(config.sentiment.half_lives_h))
-    return max(half_life, timedelta(hours=WEEK_HOURS), timedelta(hours=chosen.lookback_hours + 1))
+    hours = timedelta(hours=max(WEEK_HOURS, chosen.lookback_hours + 1))
+    return max(half_life, hours) + rows
 
 
 def lasting(bars: int, calendar: Calendar, interval: timedelta, until: datetime) -> timedelta:

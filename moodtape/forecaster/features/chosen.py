@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from moodtape.errors import UsageError
 from moodtape.forecaster.features import (
     calendar,
     indicators,
@@ -44,6 +45,11 @@ class Chosen:
         return max(f.lookback for f in (*self.price, *self.calendar))
 
     @property
+    def text_lookback_bars(self) -> int:
+        """Return the same of the features of texts that count in bars."""
+        return max((f.lookback for f in self.texts if f.step == "bar"), default=0)
+
+    @property
     def lookback_hours(self) -> int:
         """Return how many hours before its own the farthest-looking feature of texts uses."""
         return max((f.lookback for f in self.texts if f.step == "hour"), default=0)
@@ -69,6 +75,7 @@ def chosen_features(config: Config) -> Chosen:
     """Return the features that a config asks for.
 
     Raises:
+        UsageError: a plug-in's feature has the name of one that `sentiment.half_lives_h` makes.
         UsageError, PlugInBroken: see `added_features`.
     """
     groups = config.features.groups
@@ -78,5 +85,10 @@ def chosen_features(config: Config) -> Chosen:
         own = sorted(features_of(group), key=lambda f: ORDER.get(f.compute.__module__, len(ORDER)))
         return (*own, *(f for f in added if f.group == group)) if group in groups else ()
 
-    texts = (*of(SENTIMENT), *decayed_features(config.sentiment.half_lives_h))
-    return Chosen(of(PRICE), of(CALENDAR), texts)
+    texts, decayed = of(SENTIMENT), decayed_features(config.sentiment.half_lives_h)
+    if twice := {f.name for f in texts} & {f.name for f in decayed}:
+        raise UsageError(
+            f"There are two features {min(twice)!r}: a plug-in's, and the one that"
+            " sentiment.half_lives_h makes. Rename the plug-in's."
+        )
+    return Chosen(of(PRICE), of(CALENDAR), (*texts, *decayed))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from moodtape.calendars import get_calendar
 from moodtape.config import Config
 from moodtape.errors import PlugInBroken, UsageError
-from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature, feature
+from moodtape.forecaster import reach
+from moodtape.forecaster.features.base import PRICE, REGISTRY, SENTIMENT, Feature, feature
 from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.features.onchain import metric_features
 from moodtape.forecaster.features.polls import poll_features
@@ -198,3 +202,36 @@ def test_what_is_wrong_with_a_plug_in_is_told_with_its_owner(
     )
     with pytest.raises(PlugInBroken, match=r"empty_candles 1\.0 .* rsi_14 is declared twice"):
         chosen_features(CANDLES)
+
+
+def test_a_name_that_a_half_life_makes_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "from moodtape.forecaster.features.base import feature\n"
+        "@feature(group='sentiment', inputs=['n'], lookback=0, unit='x')\n"
+        "def rate_24h(n):\n    'Texts.'\n    return n\n"
+    )
+    install(tmp_path, monkeypatch, "rate_candle", code, "rate_candle")
+    assert "rate_24h" in [f.name for f in chosen_features(CANDLES).texts]
+    daily = Config.model_validate(
+        {"features": {"plugins": ["candles"]}, "sentiment": {"half_lives_h": [24]}}
+    )
+    with pytest.raises(UsageError, match=r"two features 'rate_24h': a plug-in's, and the one"):
+        chosen_features(daily)
+    monkeypatch.delitem(sys.modules, "rate_candle")
+
+
+def test_rows_are_read_as_far_back_as_a_feature_of_texts_by_the_bar_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def month_of(n: Array) -> Array:
+        """Texts."""
+        return n
+
+    month = Feature("month", SENTIMENT, ("n", "usual"), 720, "texts", month_of)
+    with_month = replace(CHOSEN, texts=(*CHOSEN.texts, month))
+    monkeypatch.setattr(reach, "chosen_features", lambda _: with_month)
+    hours = Config().network.sentiment_lookback_bars + 720 + max(168, CHOSEN.lookback_hours)
+    since, hour = datetime(2024, 6, 1, tzinfo=UTC), timedelta(hours=1)
+    assert reach.reach_of(Config(), get_calendar("24/7"), hour, since) > hours * hour
