@@ -50,6 +50,9 @@ JOURNAL = "tuning.journal"
 VALIDATED = 0.25
 """Share of the past that settings are compared on."""
 
+DIVERGED = 1e6
+"""Loss of a setting whose forecasts are no numbers: worse than any other's."""
+
 LOOKBACKS = (24, 48, 60, 96)
 BATCHES = (64, 128, 256)
 UNITS = (16, 32, 64)
@@ -234,7 +237,8 @@ def validation_loss(ground: Ground, fold: Fold, fit_predict: FitPredict) -> floa
                 _mean_loss(dataset, fold, key, forecasts[key])
                 / _mean_loss(dataset, fold, key, usual[key])
             )
-    return float(np.mean(shares))
+    loss = float(np.mean(shares))
+    return loss if np.isfinite(loss) else DIVERGED
 
 
 def _mean_loss(dataset: Dataset, fold: Fold, key: str, forecast: Floats) -> float:

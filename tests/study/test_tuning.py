@@ -18,6 +18,7 @@ from moodtape.forecaster.splits import latest_label, make_folds
 from moodtape.storage.db import Warehouse
 from moodtape.study.ground import Ground, Question, lay_ground
 from moodtape.study.tuning import (
+    DIVERGED,
     SETTINGS,
     Tried,
     as_toml,
@@ -146,6 +147,33 @@ def test_a_search_goes_on_where_it_was_and_begins_with_the_setting_in_use(
     by_dropout = sorted(found, key=lambda t: t.setting["network.dropout"])
     assert [t.loss for t in by_dropout] == sorted(t.loss for t in found)
     assert go(4) == found, "a finished search is only read"
+
+
+@needs_optuna
+def test_a_setting_that_diverges_is_the_worst_and_no_reason_to_fail(
+    past: Ground, asked: Config, tmp_path: Path
+) -> None:
+    opened: list[Config] = []
+
+    def open_network(config: Config) -> FitPredict:
+        opened.append(config)
+        inner, diverges = linear(config), len(opened) == 1
+
+        def fit(*args: Any, **options: Any) -> Any:
+            made = inner(*args, **options)
+            return {key: np.full_like(v, np.nan) if diverges else v for key, v in made.items()}
+
+        return fit
+
+    def go(trials: int) -> list[Tried]:
+        fold = past_fold(past.dataset, past.config)
+        return search(past, asked, fold, tmp_path, trials, open_network, lambda tried: None)
+
+    found = go(2)
+    assert dict(found[0].setting) == setting_of(asked)
+    assert found[0].loss == DIVERGED
+    assert min(found, key=lambda t: t.loss) == found[1]
+    assert go(2) == found, "it is not tried again"
 
 
 def test_the_key_is_that_of_the_question(past: Ground, asked: Config) -> None:
