@@ -109,7 +109,7 @@ def forecast_missed(
         try:
             desk = _Desk.open(warehouse, config, folder, as_of, since)
             knows = _answers_until(desk.served, config)
-            rows = _rows_between(desk.dataset, desk.served, max(since, knows), until)
+            rows = desk.rows_between(max(since, knows), until)
             made = desk.forecasts(rows) if rows else []
         except (DataMissing, UsageError) as exc:
             if until == as_of:
@@ -193,6 +193,20 @@ class _Desk:
                 held.append(str(exc))
         return rows, held
 
+    def rows_between(self, after: datetime, until: datetime) -> list[int]:
+        """Return rows with a whole window, cut off in `(after, until]` and decided, by time."""
+        dataset = self.dataset
+        usable = (
+            ~np.isnan(dataset.close)
+            & (dataset.run_length >= self.served.lookback_bars)
+            & ~np.isnan(dataset.trailing_variance)
+            & (dataset.cutoff > to_datetime64(after))
+            & (dataset.cutoff <= to_datetime64(until))
+            & (dataset.decision_time <= to_datetime64(self.as_of))
+        )
+        rows = np.flatnonzero(usable)
+        return [int(row) for row in rows[np.lexsort((dataset.symbol[rows], dataset.cutoff[rows]))]]
+
     def forecasts(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return a forecast for each row and horizon, with its series and if it is late."""
         clock = DecisionClock(timedelta(seconds=self.config.clock.decision_delay_s))
@@ -208,20 +222,6 @@ def _bars_between(dataset: Dataset, after: datetime, until: datetime) -> bool:
     """Say whether any bar closed in `(after, until]`."""
     inside = (dataset.cutoff > to_datetime64(after)) & (dataset.cutoff <= to_datetime64(until))
     return bool((inside & ~np.isnan(dataset.close)).any())
-
-
-def _rows_between(dataset: Dataset, served: Served, after: datetime, until: datetime) -> list[int]:
-    """Return the rows with a whole window whose cut-off lies in `(after, until]`, by time."""
-    usable = (
-        ~np.isnan(dataset.close)
-        & (dataset.run_length >= served.lookback_bars)
-        & ~np.isnan(dataset.trailing_variance)
-        & (dataset.cutoff > to_datetime64(after))
-        & (dataset.cutoff <= to_datetime64(until))
-        & (dataset.decision_time <= to_datetime64(until))
-    )
-    rows = np.flatnonzero(usable)
-    return [int(row) for row in rows[np.lexsort((dataset.symbol[rows], dataset.cutoff[rows]))]]
 
 
 def _freshness(

@@ -131,6 +131,18 @@ def test_a_model_forecasts_nothing_before_the_last_answer_it_has_seen(ready: Wor
     assert made[2][0] == cutoff - HOUR, "its last answer was known then"
 
 
+def test_a_decision_longer_than_a_bar_after_its_close_finds_its_model(
+    make_ready: Callable[..., World],
+) -> None:
+    """Cut off before the newest model's last answer and decided after it: the one before does."""
+    ready = make_ready("slow", "[clock]\ndecision_delay_s = 5400")
+    ready.now += 2 * HOUR
+    ready.serve_model(ready.now - 2 * HOUR - 3 * MINUTE, "20260102T000000Z-bbbbbb")
+    ready.run("tick")
+    made = rows(ready, "SELECT cutoff, model_run FROM forecast ORDER BY cutoff")
+    assert [(at.hour, name) for at, name in made[1:]] == [(4, "20260101T000000Z-aaaaaa")]
+
+
 def test_an_earlier_model_that_fits_no_more_does_not_bar_the_newest(ready: World) -> None:
     """The scorer was changed and a model trained on its scores: the one before cannot help."""
     old = ready.folder / "runs" / "20260101T000000Z-aaaaaa" / "served.json"
