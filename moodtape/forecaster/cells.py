@@ -10,20 +10,17 @@ So a study may be killed anywhere, and several processes may share its cells.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from moodtape.config import Config
 from moodtape.forecaster.arms import PLANTED, Arm
+from moodtape.forecaster.arrays import read_arrays, write_arrays
 from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
 from moodtape.forecaster.inputs import Draw, build_inputs
 from moodtape.forecaster.scaling import scaled_features
@@ -107,24 +104,11 @@ class CellStore:
     def save(self, cell: Cell, forecasts: Mapping[str, Floats], log: Mapping[str, Any]) -> None:
         """Keep a cell, and what its fit measured; the file is absent or whole."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(cell)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        told = np.frombuffer(json.dumps(dict(log)).encode(), dtype=np.uint8)
-        arrays: dict[str, Any] = {LOG: told, **forecasts}
-        with scratch.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
+        write_arrays(self._path(cell), forecasts, dict(log))
 
     def load(self, cell: Cell) -> tuple[dict[str, Floats], dict[str, Any]] | None:
         """Return the forecasts of a cell and what its fit measured; None if it is not kept."""
-        try:
-            stored = np.load(io.BytesIO(self._path(cell).read_bytes()), allow_pickle=False)
-            log = json.loads(stored[LOG].tobytes())
-        except (FileNotFoundError, BadZipFile, KeyError, ValueError):
-            return None
-        return {name: stored[name] for name in stored.files if name != LOG}, log
+        return read_arrays(self._path(cell))
 
     def remove(self) -> None:
         """Forget all cells: the study is whole."""

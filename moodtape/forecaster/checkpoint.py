@@ -7,7 +7,6 @@ when the run is whole. A lock that dies with its process keeps two runs from one
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +16,10 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
-
-import numpy as np
 
 from moodtape import __version__
 from moodtape.errors import UsageError
+from moodtape.forecaster.arrays import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,29 +61,19 @@ class Checkpoint:
             for kind in KINDS
             for number, values in enumerate(getattr(snapshot, kind))
         }
-        text = json.dumps({"key": self.key, "state": snapshot.state})
-        scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        with scratch.open("wb") as file:
-            np.savez(file, told=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self.path)
+        write_arrays(self.path, arrays, {"key": self.key, "state": snapshot.state})
 
     def load(self) -> Snapshot | None:
         """Return what was saved; None where there is nothing, or nothing of this fit."""
-        try:
-            stored = np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False)
-            told = json.loads(stored["told"].tobytes())
-        except (FileNotFoundError, BadZipFile, KeyError, ValueError):
+        found = read_arrays(self.path)
+        if found is None or found[1]["key"] != self.key:
             return None
-        if told["key"] != self.key:
-            return None
+        arrays, told = found
         parts: dict[str, list[NDArray[Any]]] = {kind: [] for kind in KINDS}
-        for name in stored.files:
+        for name, values in arrays.items():
             kind, _, number = name.rpartition("_")
-            if kind in parts:
-                assert int(number) == len(parts[kind])
-                parts[kind].append(stored[name])
+            assert int(number) == len(parts[kind])
+            parts[kind].append(values)
         return Snapshot(told["state"], parts["network"], parts["optimizer"], parts["best"])
 
     def remove(self) -> None:

@@ -66,6 +66,14 @@ def test_a_kept_cell_comes_back_bit_for_bit(tmp_path: Path) -> None:
     (file,) = (tmp_path / "cells").iterdir()
     file.write_bytes(file.read_bytes()[:-30])
     assert store.load(CELL) is None, "half a file is none"
+    file.write_bytes(b"")
+    assert store.load(CELL) is None, "nor is an empty one"
+    store.save(CELL, forecasts, {})
+    whole = bytearray(file.read_bytes())
+    place = whole.index(np.array([-1e-300]).tobytes())
+    whole[place] ^= 1
+    file.write_bytes(whole)
+    assert store.load(CELL) is None, "nor one with a bit turned over"
     store.remove()
     assert not list(tmp_path.iterdir())
 
