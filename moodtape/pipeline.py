@@ -247,10 +247,14 @@ def train(
 def evaluate(
     settings: Settings, question: Question, command: str, progress: Steps | None = None
 ) -> dict[str, Any]:
-    """Forecast every test fold with the network, the linear forecaster and all baselines."""
+    """Forecast every test fold with the network, the linear forecaster and all baselines.
+
+    It shows losses with and without the group under test, so it is a look at these data.
+    """
     from moodtape.forecaster.arms import PLACEBOS, PLANTED
     from moodtape.forecaster.runs import make_run_folder, plain, write_json, write_table
-    from moodtape.study.ablate import fit_studies
+    from moodtape.storage.ledger import EVALUATED, record_trials
+    from moodtape.study.ablate import fit_studies, trials_of
     from moodtape.study.evaluation import metric_rows
     from moodtape.study.results import outcome_provenance
     from moodtape.study.rivals import rival_results
@@ -284,6 +288,9 @@ def evaluate(
     write_json(folder / "results.json", results)
     write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
     _note_run(settings, folder.name, "evaluate", command, {"rows": len(rows)}, now)
+    looked = [{**trial, "verdict": EVALUATED} for trial in trials_of(ground)]
+    with warehouse_of(settings).write() as connection:
+        record_trials(connection, looked, folder.name, now)
     found: dict[str, Any] = plain(results)
     return found
 

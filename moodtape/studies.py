@@ -119,12 +119,12 @@ def _ablate(
     """Make the study of a run folder that is held."""
     from moodtape.forecaster.report.page import render_page, write_csvs
     from moodtape.forecaster.runs import write_json, write_table, write_text
-    from moodtape.study.ablate import run_ablation, write_plan
+    from moodtape.study.ablate import run_ablation, trials_of, write_plan
     from moodtape.study.before import before_of
     from moodtape.study.results import ablation_results
     from moodtape.study.series import predictions_table, report_series
 
-    run_id, trials = folder.name, _trials(ground)
+    run_id, trials = folder.name, trials_of(ground)
     before = before_of(ground.config, _earlier(settings, trials))
     plan = write_plan(folder, ground, before)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
@@ -159,29 +159,6 @@ def _as_json(results: Mapping[str, Any]) -> dict[str, Any]:
 
     found: dict[str, Any] = plain(results)
     return found
-
-
-def _trials(ground: Ground) -> list[dict[str, Any]]:
-    """Return what the ledger will say was tried."""
-    from moodtape.clock import from_datetime64
-    from moodtape.forecaster.runs import config_hash
-    from moodtape.study.ablate import forecasters
-
-    tested = [f for f in ground.folds if len(f.test)]
-    return [
-        {
-            "config_hash": f"{ground.question.subject}-{config_hash(ground.config)}",
-            "symbol": symbol,
-            "target": target.name,
-            "horizon_bars": target.horizon_bars,
-            "forecaster": forecaster,
-            "test_from": from_datetime64(tested[0].test_from),
-            "test_until": from_datetime64(tested[-1].test_until),
-        }
-        for forecaster in forecasters(ground)
-        for symbol in ground.dataset.symbols
-        for target in ground.dataset.targets.values()
-    ]
 
 
 def _earlier(settings: Settings, trials: Sequence[Mapping[str, Any]]) -> dict[str, Earlier]:

@@ -25,9 +25,10 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], told: Any) -> N
         told: numbers, lists and tables that JSON knows.
     """
     text = np.frombuffer(json.dumps(told).encode(), dtype=np.uint8)
+    all_arrays: dict[str, Any] = {TOLD: text, **arrays}
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     with scratch.open("wb") as file:
-        np.savez(file, **{TOLD: text, **arrays})
+        np.savez(file, **all_arrays)
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)

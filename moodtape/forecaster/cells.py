@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
-LOG = "log"
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -133,7 +131,7 @@ def fit_or_load(
     Args:
         progress: told the name of the cell before it is fitted.
     """
-    log: list[dict[str, Any]] = getattr(fit_predict, LOG, [])
+    log: list[dict[str, Any]] = getattr(fit_predict, "log", [])
     found = kept.load(cell) if kept is not None else None
     if found is not None:
         if found[1]:

@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 
+EVALUATED = "evaluated"
+"""Stands for the word of a trial whose losses were shown, with and without the group under test."""
+
+
 def record_trials(
     connection: Connection, trials: Sequence[Mapping[str, Any]], run_id: str, now: datetime
 ) -> None:
     """Enter studies whose test outcome was computed; one that was entered before stays as it was.
+
+    One that had only been evaluated gets its word, and keeps its place among the looks.
 
     Each has config_hash, symbol, target, horizon_bars, forecaster, test_from, test_until, verdict.
     """
@@ -29,9 +35,17 @@ def record_trials(
                 ?::TIMESTAMPTZ AS test_until, ? AS verdict, ?::TIMESTAMPTZ AS recorded_at,
                 ? AS run_id) AS t
             ON stored.trial_id = t.trial_id
+            WHEN MATCHED AND stored.verdict = ? THEN UPDATE SET
+                verdict = t.verdict, run_id = t.run_id
             WHEN NOT MATCHED THEN INSERT
             """,
-            [_trial_id(trial), *(trial[k] for k in (*_IDENTITY, "verdict")), now, run_id],
+            [
+                _trial_id(trial),
+                *(trial[k] for k in (*_IDENTITY, "verdict")),
+                now,
+                run_id,
+                EVALUATED,
+            ],
         )
 
 

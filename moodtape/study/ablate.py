@@ -69,6 +69,25 @@ def forecasters(ground: Ground) -> list[str]:
     return [first, *(name for name in config.ablation.also if name != first)]
 
 
+def trials_of(ground: Ground) -> list[dict[str, Any]]:
+    """Return what the ledger says was tried, but for what came of it."""
+    tested = [f for f in ground.folds if len(f.test)]
+    return [
+        {
+            "config_hash": f"{ground.question.subject}-{config_hash(ground.config)}",
+            "symbol": symbol,
+            "target": target.name,
+            "horizon_bars": target.horizon_bars,
+            "forecaster": forecaster,
+            "test_from": from_datetime64(tested[0].test_from),
+            "test_until": from_datetime64(tested[-1].test_until),
+        }
+        for forecaster in forecasters(ground)
+        for symbol in ground.dataset.symbols
+        for target in ground.dataset.targets.values()
+    ]
+
+
 def study_key(ground: Ground) -> str:
     """Return a hash of all that the bits of a study's cells depend on."""
     return fit_key(

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from moodtape.storage.db import Warehouse
-from moodtape.storage.ledger import Earlier, earlier_looks, record_trials, store_forecasts
+from moodtape.storage.ledger import (
+    EVALUATED,
+    Earlier,
+    earlier_looks,
+    record_trials,
+    store_forecasts,
+)
 
 DAY = timedelta(days=1)
 
@@ -36,6 +42,18 @@ def test_a_trial_is_entered_once_and_stays_as_it_was(connection: Any, now: datet
     rows = connection.execute("SELECT verdict, run_id, recorded_at FROM trial").fetchall()
     assert [(word, run) for word, run, _ in rows] == [("cannot tell", "run-1")]
     assert rows[0][2] == now
+
+
+def test_what_was_evaluated_gets_its_word_and_keeps_its_place(
+    connection: Any, now: datetime
+) -> None:
+    record_trials(connection, [trial(now, verdict=EVALUATED)], "run-1", now)
+    record_trials(connection, [trial(now)], "run-2", now + DAY)
+    record_trials(connection, [trial(now, verdict=EVALUATED)], "run-3", now + 2 * DAY)
+    rows = connection.execute("SELECT verdict, run_id, recorded_at FROM trial").fetchall()
+    assert rows == [("cannot tell", "run-2", now)]
+    other = trial(now, config_hash="b")
+    assert earlier_looks(connection, other).configs == 1
 
 
 @pytest.mark.parametrize(
