@@ -34,7 +34,7 @@ epochs = 1
 
 def make_project(folder: Path, hours: int) -> str:
     """Store a market, train on it, and return the instant of its newest decision."""
-    from moodtape.pipeline import train
+    from moodtape.forecasts import train
     from moodtape.study.ground import Question
     from moodtape.study.project import warehouse_of
 

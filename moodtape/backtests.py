@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import utc_now
 from moodtape.settings import Settings
-from moodtape.storage.write import begin_run, finish_run, new_run_id
-from moodtape.study.project import warehouse_of
+from moodtape.storage.write import new_run_id
+from moodtape.study.project import Steps, note_run, warehouse_of
 
 if TYPE_CHECKING:
     from moodtape.study.backtest import Told
 
-Steps = Callable[[int, int, str], None]
 BACKTEST = "backtest.json"
 
 
@@ -63,9 +61,7 @@ def backtest(
         "results": rows,
     }
     write_json(told.folder / BACKTEST, results)
-    with warehouse_of(settings).write() as connection:
-        begin_run(connection, run_id, "backtest", {"command": command}, now)
-        finish_run(connection, run_id, "done", {"strategies": len(rows)}, utc_now())
+    note_run(settings, run_id, "backtest", command, {"strategies": len(rows)}, now)
     found: dict[str, Any] = plain(results)
     return found
 

@@ -7,7 +7,6 @@ demo says so. It may be run twice; the second time everything is known already.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import parse_instant
 from moodtape.settings import PROJECT_FILE, Settings, bundled_config, load_settings
+from moodtape.study.project import Steps
 
 if TYPE_CHECKING:
     from moodtape.ingest.importer import ImportOptions
-
-Steps = Callable[[int, int, str], None]
 
 SENTIMENT_SPAN = ("2025-03-15", "2025-05-25")
 ONCHAIN_SPAN = ("2023-02-16", "2023-04-21")
@@ -40,7 +38,8 @@ class DemoOutcome:
 
 def run_demo(folder: Path, progress: Steps) -> DemoOutcome:
     """Make the demo's project in a folder and run the whole line there."""
-    from moodtape.pipeline import predict, score_texts, train
+    from moodtape.forecasts import predict, train
+    from moodtape.pipeline import score_texts
     from moodtape.studies import ablate
     from moodtape.study.ground import Question
 

@@ -1,4 +1,4 @@
-"""The verbs of the command line as library calls; each may be run twice.
+"""The verbs that fill the warehouse as library calls; each may be run twice.
 
 Every function takes `Settings` (config and folder), does one thing whole, and returns
 what there is to print.
@@ -6,32 +6,24 @@ what there is to print.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from moodtape.clock import parse_instant, utc_now
 from moodtape.records import TEXT_SOURCES, Source, Span
 from moodtape.settings import Settings
 from moodtape.storage.write import begin_run, finish_run, new_run_id
-from moodtape.study.project import ground_of, hour_rules, warehouse_of
+from moodtape.study.project import Steps, hour_rules, warehouse_of
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection as Connection
-
     from moodtape.ingest.forgetting import Forgotten
     from moodtape.ingest.importer import FileResult, ImportOptions
     from moodtape.ingest.polite import Timing
     from moodtape.ingest.recheck import Recheck
     from moodtape.ingest.result import SourceResult
     from moodtape.nlp.score import ScoreSummary
-    from moodtape.study.ablate import Outcome
-    from moodtape.study.ground import Ground, Question
-
-Steps = Callable[[int, int, str], None]
-"""Told (done, in all, what is being done)."""
 
 
 def import_files(
@@ -210,183 +202,8 @@ def scores_left_unread(settings: Settings, scorer: str) -> list[str]:
     return [f"Studies do not read these scores: {in_use.note}."]
 
 
-def train(
-    settings: Settings,
-    question: Question,
-    command: str,
-    progress: Steps | None = None,
-    now: datetime | None = None,
-    parent: Path | None = None,
-) -> dict[str, Any]:
-    """Fit the model that is served on everything known, and return what its fitting measured.
-
-    A run of the same model that was interrupted goes on in its folder.
-
-    parent: where the run folder is made; one that is not in `runs` is not served.
-    """
-    from moodtape.forecaster.arms import real_arm
-    from moodtape.forecaster.checkpoint import held, interrupted
-    from moodtape.forecaster.runs import make_run_folder
-    from moodtape.study.training import served_key, train_served
-
-    tell = progress or (lambda done, total, what: None)
-    began = now or utc_now()
-    tell(0, 0, "reading the warehouse")
-    ground = ground_of(settings, question)
-    arm, parent = real_arm(ground.arms), parent or settings.runs
-    begun = interrupted(parent, served_key(ground, arm))
-    if begun is not None:
-        tell(0, 0, f"going on with {begun.name}")
-    folder = begun or make_run_folder(parent, new_run_id(began))
-    with held(folder):
-        result = train_served(ground, folder, arm, command, tell)
-    _note_run(settings, folder.name, "train", command, {"epochs": result["epochs"]}, began)
-    return result
-
-
-def evaluate(
-    settings: Settings, question: Question, command: str, progress: Steps | None = None
-) -> dict[str, Any]:
-    """Forecast every test fold with the network, the linear forecaster and all baselines.
-
-    It shows losses with and without the group under test, so it is a look at these data.
-    """
-    from moodtape.forecaster.arms import PLACEBOS, PLANTED
-    from moodtape.forecaster.runs import make_run_folder, plain, write_json, write_table
-    from moodtape.storage.ledger import EVALUATED, record_trials
-    from moodtape.study.ablate import fit_studies, trials_of
-    from moodtape.study.evaluation import metric_rows
-    from moodtape.study.results import outcome_provenance
-    from moodtape.study.rivals import rival_results
-    from moodtape.study.series import predictions_table
-
-    tell = progress or (lambda done, total, what: None)
-    now = utc_now()
-    tell(0, 0, "reading the warehouse")
-    ground = ground_of(settings, question)
-    models = tuple(a for a in ground.arms if a.treatment not in (*PLACEBOS, PLANTED))
-    outcome = fit_studies(replace(ground, arms=models), tell)
-    rows: list[dict[str, Any]] = []
-    for study in outcome.studies:
-        for row in metric_rows(
-            study, ground.dataset, settings.config.seed, ground.dataset.interval
-        ):
-            if row not in rows:
-                rows.append(row)
-    rests_on = _importance_metrics(ground, outcome)
-    folder = make_run_folder(settings.runs, new_run_id(now))
-    results = {
-        "schema_version": 1,
-        "command": "evaluate",
-        "warnings": [],
-        "run": folder.name,
-        "results": rows + rests_on,
-        "rivals": rival_results(ground, outcome),
-        "provenance": outcome_provenance(ground, outcome, command),
-    }
-    write_json(folder / "config.json", ground.config.model_dump(mode="json"))
-    write_json(folder / "results.json", results)
-    write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
-    _note_run(settings, folder.name, "evaluate", command, {"rows": len(rows)}, now)
-    looked = [{**trial, "verdict": EVALUATED} for trial in trials_of(ground)]
-    with warehouse_of(settings).write() as connection:
-        record_trials(connection, looked, folder.name, now)
-    found: dict[str, Any] = plain(results)
-    return found
-
-
-def _importance_metrics(ground: Ground, outcome: Outcome) -> list[dict[str, Any]]:
-    """Return what forecasts rest on, as rows of the table of metrics."""
-    from moodtape.study.evaluation import importance_rows
-
-    if outcome.importance is None:
-        return []
-    dataset = ground.dataset
-    return [
-        {
-            **{k: v for k, v in row.items() if k not in ("forecaster", "group")},
-            "model": f"{row['forecaster']} {row['model']}",
-            "metric": f"importance of {row['group']}",
-            "regime": "all",
-        }
-        for row in importance_rows(
-            outcome.importance, dataset, ground.config.seed, dataset.interval
-        )
-    ]
-
-
-def predict(
-    settings: Settings, run: str | None, as_of: datetime | None, explain: bool = False
-) -> dict[str, Any]:
-    """Score what is unscored, then forecast from the newest bar known at `as_of`.
-
-    Args:
-        explain: say of each forecast what its texts added, hour by hour.
-    """
-    from moodtape.forecaster.runs import SERVED, find_run, plain
-    from moodtape.storage.ledger import store_forecasts
-    from moodtape.study.forecasting import catch_newest
-
-    made_at = utc_now()
-    folder = find_run(settings.runs, run, SERVED, "train")
-    score_texts(settings)
-    caught = catch_newest(
-        warehouse_of(settings), settings.config, folder, as_of or made_at,
-        hour_rules(settings) if explain else None,
-    )  # fmt: skip
-    forecasts = caught.forecasts
-    for item in forecasts:
-        item["late"] = item["late"] or as_of is not None
-    with warehouse_of(settings).write() as connection:
-        store_forecasts(
-            connection, forecasts, settings.config.market.interval, folder.name, made_at
-        )
-    found: dict[str, Any] = plain(
-        {"schema_version": 1, "command": "predict", "warnings": caught.held, "run": folder.name,
-         "results": forecasts}
-    )  # fmt: skip
-    return found
-
-
-def settle(settings: Settings, now: datetime | None = None) -> Mapping[str, int]:
-    """Settle every forecast whose horizon has passed; return how many settled, void and waiting."""
-    from moodtape.study.settling import settle_due
-
-    moment = now or utc_now()
-    return settle_due(warehouse_of(settings), settings.config, new_run_id(moment), moment)
-
-
-def skill_so_far(connection: Connection, as_of: datetime) -> dict[str, list[dict[str, Any]]]:
-    """Return how many forecasts came to what, and how good those made in time were."""
-    from moodtape.storage.settlements import live_forecasts, settlement_counts
-
-    counts = settlement_counts(connection)
-    found: dict[str, list[dict[str, Any]]] = {
-        "forecasts": [{"state": state, "forecasts": n} for state, n in counts],
-        "skill": [],
-    }
-    if any(state == "live" for state, _ in counts):
-        from moodtape.forecaster.skill import live_skill
-
-        found["skill"] = live_skill(live_forecasts(connection, as_of))
-    return found
-
-
 def span_of(since: str | None, until: str | None) -> Span | None:
     """Return the span that a user typed, open ends as far as time goes; None without either."""
     if since is None and until is None:
         return None
     return Span(parse_instant(since or "1970-01-01"), parse_instant(until or "9999-01-01"))
-
-
-def _note_run(
-    settings: Settings,
-    run_id: str,
-    verb: str,
-    command: str,
-    counts: Mapping[str, Any],
-    now: datetime,
-) -> None:
-    with warehouse_of(settings).write() as connection:
-        begin_run(connection, run_id, verb, {"command": command}, now)
-        finish_run(connection, run_id, "done", counts, utc_now())

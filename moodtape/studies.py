@@ -12,7 +12,7 @@ from moodtape.clock import utc_now
 from moodtape.errors import GateFailed
 from moodtape.settings import Settings
 from moodtape.storage.write import begin_run, finish_run, new_run_id, run_counts
-from moodtape.study.project import ground_of, hour_rules, warehouse_of
+from moodtape.study.project import Steps, ground_of, hour_rules, warehouse_of
 
 if TYPE_CHECKING:
     from moodtape.audit import AuditResult
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from moodtape.forecaster.dataset import Request
     from moodtape.storage.ledger import Earlier
     from moodtape.study.ground import Ground, Question
-
-Steps = Callable[[int, int, str], None]
-"""Told (done, in all, what is being done)."""
 
 SERIES = ("price", "tone", "losses", "gate")
 
@@ -214,90 +211,3 @@ def render_again(settings: Settings, run: str | None) -> Path:
     page = render_page(read_json(folder / "results.json"), ReportSeries(**tables))
     write_text(folder / "report.html", page)
     return folder / "report.html"
-
-
-def tune(
-    settings: Settings,
-    question: Question,
-    command: str,
-    trials: int,
-    progress: Steps | None = None,
-) -> dict[str, Any]:
-    """Choose one setting of the network for all arms on what was known before the first test.
-
-    The same search asked again goes on where it was, up to the number of trials.
-
-    Raises:
-        DataMissing: too few decisions come before the first test.
-        UsageError: the `tune` extra is not installed.
-    """
-    from dataclasses import asdict
-
-    from moodtape.clock import from_datetime64
-    from moodtape.forecaster.checkpoint import held
-    from moodtape.forecaster.forecasters import FORECASTERS, NETWORK
-    from moodtape.forecaster.runs import make_run_folder, plain, provenance, write_json, write_text
-    from moodtape.study import tuning
-
-    tell = progress or (lambda done, total, what: None)
-    now, in_use = utc_now(), settings.config
-    tell(0, 0, "reading the warehouse")
-    ground = ground_of(replace(settings, config=tuning.with_longest_lookback(in_use)), question)
-    fold = tuning.past_fold(ground.dataset, ground.config)
-    key = tuning.tuning_key(ground, in_use)
-    run_id = new_run_id(now)  # of this command; an earlier one's search goes on in its folder
-    folder = _search_of(settings, key) or make_run_folder(settings.runs, run_id)
-    write_json(folder / "tuning.json", {"key": key})
-
-    def keep(tried: tuning.Tried) -> None:
-        _enter_tuned(settings, tuning.ledger_rows(ground, in_use, fold, tried), run_id, now)
-
-    with held(folder):
-        tried = tuning.search(
-            ground, in_use, fold, folder, trials, FORECASTERS[NETWORK].open, keep, tell
-        )
-    best = min(tried, key=lambda t: t.loss)
-    text = tuning.as_toml(best.setting)
-    results = {
-        "schema_version": 1,
-        "command": "tune",
-        "warnings": [],
-        "run": folder.name,
-        "best": asdict(best),
-        "in_use": asdict(next(t for t in tried if t.setting == tuning.setting_of(in_use))),
-        "results": [asdict(t) for t in tried],
-        "rows": {k: len(getattr(fold, k)) for k in ("train", "stop", "test")},
-        "validated": [from_datetime64(fold.test_from), from_datetime64(fold.test_until)],
-        "toml": text,
-        "file": str(folder / "tuned.toml"),
-        "provenance": provenance(
-            in_use, dataset=ground.dataset.fingerprint(), command=command, key=key
-        ),
-    }
-    write_text(folder / "tuned.toml", text)
-    write_json(folder / "config.json", in_use.model_dump(mode="json"))
-    write_json(folder / "results.json", results)
-    with warehouse_of(settings).write() as connection:
-        begin_run(connection, run_id, "tune", {"command": command, "folder": folder.name}, now)
-        finish_run(connection, run_id, "done", {"trials": len(tried)}, utc_now())
-    found: dict[str, Any] = plain(results)
-    return found
-
-
-def _search_of(settings: Settings, key: str) -> Path | None:
-    """Return the folder of the newest search of the same kind, finished or not."""
-    from moodtape.forecaster.runs import read_json
-
-    for path in sorted(settings.runs.glob("*/tuning.json"), reverse=True):
-        if read_json(path)["key"] == key:
-            return path.parent
-    return None
-
-
-def _enter_tuned(
-    settings: Settings, rows: Sequence[Mapping[str, Any]], run_id: str, now: datetime
-) -> None:
-    from moodtape.storage.ledger import record_trials
-
-    with warehouse_of(settings).write() as connection:
-        record_trials(connection, rows, run_id, now)

@@ -105,7 +105,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the network that `predict` serves, on every decision whose answer is known."""
-    from moodtape.pipeline import train as run
+    from moodtape.forecasts import train as run
 
     overrides = study_overrides(preset, symbol, target, horizon, None, seed, device, subject)
     settings = settings_of(project, config, overrides)
@@ -146,7 +146,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Forecast from the newest bar, with the model that `train` made."""
-    from moodtape.pipeline import predict as forecast
+    from moodtape.forecasts import predict as forecast
 
     results = forecast(settings_of(project, config), run, instant(as_of), explain)
     if as_json:

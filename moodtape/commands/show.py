@@ -30,9 +30,9 @@ def status(
 
     from moodtape.clock import utc_now
     from moodtape.errors import DataStale
+    from moodtape.forecasts import skill_so_far
     from moodtape.nightly.champion import champion
     from moodtape.nightly.watch import overdue
-    from moodtape.pipeline import skill_so_far
     from moodtape.storage.db import Warehouse
     from moodtape.storage.promotions import last_promotion
     from moodtape.storage.summary import gaps, troubled_hosts

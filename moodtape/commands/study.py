@@ -167,7 +167,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Forecast every test fold and compare network, ridge and baselines, metric by metric."""
-    from moodtape.pipeline import evaluate as run
+    from moodtape.forecasts import evaluate as run
 
     overrides = study_overrides(preset, symbol, target, horizon, forecaster, seed, device, subject)
     settings = settings_of(project, config, overrides)

@@ -50,7 +50,7 @@ def tune(
     quiet: Quiet = False,
 ) -> None:
     """Choose the network's learning rate, batch, units, look-back and dropout before any test."""
-    from moodtape.studies import tune as run
+    from moodtape.tuning import tune as run
 
     overrides = study_overrides(preset, symbol, target, horizon, None, seed, device, subject)
     settings = settings_of(project, config, overrides)

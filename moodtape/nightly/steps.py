@@ -77,7 +77,7 @@ def hours(moment: Moment) -> Did:
 
 def settle(moment: Moment) -> Did:
     """Settle the forecasts whose horizon has passed."""
-    from moodtape.pipeline import settle as settle_all
+    from moodtape.forecasts import settle as settle_all
 
     return Did(settle_all(moment.settings, moment.clock()))
 

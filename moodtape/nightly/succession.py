@@ -197,7 +197,7 @@ def _train(
     """Train in the nursery on what was known at an instant, for so many epochs if they are told."""
     from dataclasses import replace
 
-    from moodtape.pipeline import train
+    from moodtape.forecasts import train
 
     if epochs is not None:
         fixed = settings.config.training.model_copy(update={"epochs": epochs, "patience": epochs})

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+from moodtape.clock import utc_now
 from moodtape.settings import Settings
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules, is_stale, refresh_hours
+from moodtape.storage.write import begin_run, finish_run
 
 if TYPE_CHECKING:
     from moodtape.study.ground import Ground, Question
+
+Steps = Callable[[int, int, str], None]
+"""Told (done, in all, what is being done)."""
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
@@ -48,3 +54,17 @@ def ground_of(settings: Settings, question: Question) -> Ground:
 
     refresh_hours_if_dirty(settings)
     return lay_ground(warehouse_of(settings), settings.config, question)
+
+
+def note_run(
+    settings: Settings,
+    run_id: str,
+    verb: str,
+    command: str,
+    counts: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Enter a run that is done. command: as typed; counts: what it came to; now: its beginning."""
+    with warehouse_of(settings).write() as connection:
+        begin_run(connection, run_id, verb, {"command": command}, now)
+        finish_run(connection, run_id, "done", counts, utc_now())
