@@ -13,6 +13,10 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 TargetName = Literal["return", "direction", "volatility"]
 ForecasterName = Literal["network", "linear", "boosting"]
+TreatmentName = Literal[
+    "as_is", "constant", "shift", "echo", "planted", "none",
+    "counts", "block_shuffle", "other_symbol",
+]  # fmt: skip
 BaselineName = Literal["ridge", "boosting", "arima"]
 KindName = Literal["event", "recap", "forecast", "promotion", "other", "unknown"]
 MARGIN: dict[TargetName, float] = {"return": 0.005, "direction": 0.003, "volatility": 0.01}
@@ -223,7 +227,7 @@ class ArmSection(Section):
 
     name: str = Field(description="what `ablation.arms` calls it")
     groups: tuple[str, ...] = Field(description='groups whose columns it gets; `["all"]` for all')
-    treatment: Literal["as_is", "constant", "shift", "echo", "planted", "none"] = Field(
+    treatment: TreatmentName = Field(
         "as_is", description="what is done to the columns of the group under test"
     )
     subject: Literal["sentiment", "onchain"] | None = Field(

@@ -21,6 +21,7 @@ from moodtape.forecaster.arms import NULL, PLANTED
 from moodtape.forecaster.detectable import Detectable
 from moodtape.forecaster.evidence import (
     Case,
+    beside,
     best_days,
     case_of,
     effects_of,
@@ -44,6 +45,8 @@ class Answer:
         interval.
     p: by control, one-sided, that the gain is zero or less; None where there is no test.
     losses: mean deciding loss by arm and baseline.
+    beside: by every other arm, its own gain over null and the 95 % interval; they tell where a
+        gain comes from, and decide nothing.
     n: forecasts with a known answer.
     fold_effects, fold_counts: the effect in each fold of the study, and its forecasts.
     seed_effects: the effect of each seed.
@@ -63,6 +66,7 @@ class Answer:
     intervals: Mapping[str, tuple[float, float]]
     p: Mapping[str, float | None]
     losses: Mapping[str, float]
+    beside: Mapping[str, tuple[float, tuple[float, float]]]
     dm: DieboldMariano | None
     n: int
     fold_effects: tuple[float, ...]
@@ -266,6 +270,7 @@ def _answer(
         losses={
             name: mean_loss(values) for name, values in (losses.by_arm | losses.by_baseline).items()
         },
+        beside=beside(case, scale),
         dm=dm,
         n=len(gain),
         fold_effects=tuple(mean_loss(gain[part]) / scale for part in parts),

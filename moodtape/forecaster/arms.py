@@ -25,7 +25,10 @@ NULL, SHIFT, ECHO, PLANTED = "null", "shift", "echo", "planted"
 CONTROLS = {NULL: "constant", SHIFT: "shift", ECHO: "echo"}
 """Arms that the one in question is compared with, and what is done to the group there."""
 
-PLACEBOS = (SHIFT, ECHO)
+COUNTS, SHUFFLE, OTHER = "counts", "block_shuffle", "other_symbol"
+"""What an arm may have in place of its tone; they qualify what was found and decide nothing."""
+
+PLACEBOS = (SHIFT, ECHO, SHUFFLE)
 """Treatments of which every seed has its own draw."""
 
 
@@ -37,7 +40,9 @@ class Arm:
     subject: the group under test; treatment: what is done to its columns: `as_is`,
         `constant` (all held at zero, masks too), `shift` (polarity as of another
         time), `echo` (polarity as past prices tell it), `planted` (shifted, with a
-        known effect put in), `none` (the branch is removed).
+        known effect put in), `none` (the branch is removed), `counts` (no polarity: what is left
+        is how many texts there were), `block_shuffle` (polarity in whole weeks of another order),
+        `other_symbol` (polarity of the next asset of the panel at the same time).
     """
 
     name: str
@@ -66,7 +71,8 @@ def arms_of(config: Config, dataset: Dataset, subject: str, bundled: str) -> lis
     arms: list[Arm] = []
     for row in _chosen(config, bundled):
         needed = set(row.groups) - {"all"}
-        if not needed <= present or row.subject not in (None, subject):
+        alone = row.treatment == OTHER and len(dataset.symbols) < 2
+        if not needed <= present or row.subject not in (None, subject) or alone:
             continue
         groups = tuple(sorted(present if "all" in row.groups else row.groups))
         arm = Arm(row.name, groups, subject, row.treatment)

@@ -16,7 +16,7 @@ import numpy as np
 from moodtape.config import Config
 from moodtape.errors import InsufficientData
 from moodtape.forecaster.ablation import Study
-from moodtape.forecaster.arms import CONTROLS, NULL
+from moodtape.forecaster.arms import CONTROLS, NULL, PLANTED
 from moodtape.forecaster.forecasters import FORECASTERS
 from moodtape.forecaster.metrics import deciding_loss
 from moodtape.forecaster.seeds import generator
@@ -222,3 +222,17 @@ def effects_of(case: Case, arm: Floats) -> Mapping[str, float]:
     return {
         control: mean_loss(paired(case.losses.by_arm[control], arm)) / scale for control in CONTROLS
     }
+
+
+def beside(case: Case, scale: float) -> dict[str, tuple[float, tuple[float, float]]]:
+    """Return the gain over null of the arms that no word rests on, and its 95 % interval.
+
+    scale: mean loss of null.
+    """
+    said = {case.study.real, PLANTED, *CONTROLS}
+    found = {}
+    for name, losses in case.losses.by_arm.items():
+        if name not in said:
+            results, _ = case.results(losses)
+            found[name] = (effects_of(case, losses)[NULL], interval_of(results[NULL], scale))
+    return found

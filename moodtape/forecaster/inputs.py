@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodtape.forecaster.arms import ECHO, PLACEBOS, PLANTED, Arm, tone_columns
+from moodtape.forecaster.arms import (
+    COUNTS,
+    ECHO,
+    OTHER,
+    PLACEBOS,
+    PLANTED,
+    SHUFFLE,
+    Arm,
+    tone_columns,
+)
 from moodtape.forecaster.echo import echoed
 from moodtape.forecaster.planted import planted
-from moodtape.forecaster.shift import Room, displaced
+from moodtape.forecaster.shift import Room, displaced, shuffled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +65,7 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None =
 
     Args:
         scaled: shape (R, F), zero where missing.
-        draw: for `shift`, `echo` and `planted`; other arms need none.
+        draw: for `shift`, `echo`, `block_shuffle` and `planted`; other arms need none.
     """
     names = [c.group for c in dataset.columns]
     market = [i for i, g in enumerate(names) if g in arm.groups and g != arm.subject]
@@ -66,6 +75,11 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None =
         values = values[:, :0]
     elif arm.treatment == "constant":
         values = np.zeros_like(values)
+    elif arm.treatment in (COUNTS, OTHER):
+        tone = [subject.index(i) for i in tone_columns(dataset, arm.subject)]
+        next_one = _of_next_symbol(values[:, tone], dataset)
+        values = values.copy()
+        values[:, tone] = next_one if arm.treatment == OTHER else 0.0
     elif arm.treatment in (*PLACEBOS, PLANTED):
         if draw is None:
             raise ValueError(f"an arm of treatment {arm.treatment!r} needs a draw")
@@ -82,7 +96,23 @@ def _treated(
     """Return the columns that carry tone as a placebo or the positive control has them."""
     if treatment == ECHO:
         return echoed(tone, present, dataset, draw.fold, draw.seed, draw.number)
+    if treatment == SHUFFLE:
+        return shuffled(tone, dataset, draw.room, draw.number)
     moved = displaced(tone, dataset, draw.room, draw.number)
     if treatment == PLANTED:
         return planted(moved, dataset, draw.fold, draw.gains, draw.seed, draw.number)
     return moved
+
+
+def _of_next_symbol(tone: Floats, dataset: Dataset) -> Floats:
+    """Return the columns of the next symbol at the same cut-off, zero where it has no row there."""
+    result = np.zeros_like(tone)
+    count = len(dataset.symbols)
+    for symbol in range(count):
+        rows = np.flatnonzero(dataset.symbol == symbol)
+        others = np.flatnonzero(dataset.symbol == (symbol + 1) % count)
+        _, ours, theirs = np.intersect1d(
+            dataset.cutoff[rows], dataset.cutoff[others], return_indices=True
+        )
+        result[rows[ours]] = tone[others[theirs]]
+    return result

@@ -85,6 +85,22 @@ def displaced(values: Floats, dataset: Dataset, room: Room, draw: int) -> Floats
     return result
 
 
+def shuffled(values: Floats, dataset: Dataset, room: Room, draw: int) -> Floats:
+    """Return columns with their weeks in another order, inside each symbol and coverage regime.
+
+    (R, k) -> (R, k). A segment of less than three weeks is cut into days. What is left over at
+    its end stays where it is.
+    """
+    result = values.copy()
+    for rows in segments(dataset):
+        size = room.week_bars if len(rows) >= 3 * room.week_bars else room.day_bars
+        count = len(rows) // size
+        order = generator(room.order, "block order", len(rows), draw).permutation(count)
+        whole = rows[: count * size].reshape(count, size)
+        result[whole.ravel()] = values[whole[order].ravel()]
+    return result
+
+
 def segments(dataset: Dataset) -> list[NDArray[np.int64]]:
     """Return the runs of rows of one symbol and one coverage regime inside the span."""
     low, high = to_datetime64(dataset.span.since), to_datetime64(dataset.span.until)

@@ -175,6 +175,10 @@ def _answer(
         "n": answer.n,
         "blocks": evidence.blocks,
         "losses": dict(answer.losses),
+        "beside": {
+            name: {"effect": effect, "interval": interval}
+            for name, (effect, interval) in answer.beside.items()
+        },
         "fold_effects": [
             {
                 "fold": fold.number + 1,

@@ -95,6 +95,16 @@ def test_a_real_gain_helps_and_its_size_is_the_share_of_nulls_loss(dataset: Any)
     assert found.dm.statistic > 3
 
 
+def test_other_arms_stand_beside_with_their_own_gain(dataset: Any) -> None:
+    study = by_hand(dataset, 0.1)
+    found = answer(dataset, replace(study, arms=study.arms | {"counts": study.arms["echo"]}))
+    assert list(found.beside) == ["counts"]
+    effect, (low, high) = found.beside["counts"]
+    assert effect == pytest.approx(1 - found.losses["counts"] / found.losses["null"])
+    assert low < effect < high
+    assert found.verdict == answer(dataset, study).verdict, "and decide nothing"
+
+
 def test_a_gain_that_the_placebo_has_too_does_not_help(dataset: Any) -> None:
     found = answer(dataset, by_hand(dataset, 0.1, shift_skill=0.1))
     assert found.evidence.against["null"] is not None

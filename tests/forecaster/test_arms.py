@@ -111,6 +111,44 @@ def test_shift_moves_polarity_only(make_dataset: Any) -> None:
     assert np.array_equal(dataset.features[:, 6:], real), "the features themselves stay"
 
 
+def attributed(dataset: Any, name: str, draw: Draw | None = None) -> Any:
+    """Return what an arm that decides nothing gets of the group under test."""
+    arm = arms(dataset, ablation={"arms": (*EVERY, name)})[name]
+    return build_inputs(dataset, dataset.features, arm, draw).subject
+
+
+def test_counts_has_no_tone_and_all_else(make_dataset: Any) -> None:
+    dataset = make_dataset(100)
+    counts = attributed(dataset, "counts")
+    assert not counts[:, 0].any()
+    np.testing.assert_array_equal(counts[:, 1:], dataset.features[:, 7:])
+
+
+def test_the_tone_of_the_next_symbol_is_of_the_same_time(make_dataset: Any) -> None:
+    dataset = make_dataset(200, symbols=("BTC", "ETH"))
+    other = attributed(dataset, "other_symbol")
+    tone = dataset.features[:, 6]
+    for symbol in (0, 1):
+        rows = dataset.symbol == symbol
+        np.testing.assert_array_equal(other[rows, 0], tone[~rows])
+    np.testing.assert_array_equal(other[:, 1:], dataset.features[:, 7:])
+    with pytest.raises(KeyError):  # of one symbol there is no other
+        attributed(make_dataset(100), "other_symbol")
+
+
+def test_a_shuffle_keeps_whole_weeks_and_their_tone(make_dataset: Any) -> None:
+    dataset = make_dataset(168 * 6 + 5)
+    tone = dataset.features[:, 6]
+    moved = [attributed(dataset, "block_shuffle", drawn(dataset, n)) for n in (0, 0, 1)]
+    np.testing.assert_array_equal(moved[0], moved[1])
+    assert not np.array_equal(moved[0], moved[2]), "every draw has its own order"
+    weeks = tone[: 168 * 6].reshape(6, 168)
+    for week in moved[0][: 168 * 6, 0].reshape(6, 168):
+        assert (weeks == week).all(axis=1).sum() == 1
+    np.testing.assert_array_equal(moved[0][168 * 6 :, 0], tone[168 * 6 :])
+    np.testing.assert_array_equal(moved[0][:, 1:], dataset.features[:, 7:])
+
+
 def test_a_shift_without_a_displacement_is_a_mistake(make_dataset: Any) -> None:
     dataset = make_dataset(100)
     with pytest.raises(ValueError, match="needs a draw"):

@@ -66,6 +66,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "contenders": columns,
         "loss_rows": tables.loss_rows(answers, columns),
         "real": tables.real_arm(results),
+        "beside": [answer for answer in answers if answer.get("beside")],
         "planted": [answer for answer in answers if answer.get("planted")],
         "spread": spread_rows,
         "spread_axes": spread_axes,

@@ -18,6 +18,9 @@ _TREATMENTS = {
     "echo": "as past prices alone would have it",
     "planted": "taken from another time, with a known effect planted in it",
     "none": "left out",
+    "counts": "without tone: how many texts there were is left",
+    "block_shuffle": "with its weeks in another order",
+    "other_symbol": "taken from the next asset",
 }
 
 

@@ -337,6 +337,16 @@ def test_what_was_planted_and_found_is_told(small: Run) -> None:
     assert page.table("verdict", "p adjusted")[0]["smallest detectable"] == "above 2.4 %"
 
 
+def test_arms_that_decide_nothing_have_their_gain_and_interval(small: Run) -> None:
+    results, series = small
+    assert "Where it comes from" not in render_page(results, series)
+    gain = {"effect": 0.0123, "interval": [-0.004, 0.0286]}
+    results["results"][0]["beside"] = {"counts <b>": gain}
+    [row] = Page(render_page(results, series)).table("arm", "gain over null")
+    assert row["arm"] == "counts <b>"
+    assert share(row["gain over null"]) == pytest.approx(0.0123)
+
+
 def test_the_first_screen_shows_the_gain_over_every_placebo(small: Run) -> None:
     results, series = small
     first = Page(render_page(results, series)).text.partition("Answers")[0]
