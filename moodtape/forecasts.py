@@ -21,6 +21,7 @@ from moodtape.study.project import Steps, ground_of, hour_rules, note_run, wareh
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
+    from moodtape.forecaster.cells import CellStore
     from moodtape.study.ablate import Outcome
     from moodtape.study.ground import Ground, Question
 
@@ -60,27 +61,53 @@ def train(
 
 
 def evaluate(
-    settings: Settings, question: Question, command: str, progress: Steps | None = None
+    settings: Settings,
+    question: Question,
+    command: str,
+    progress: Steps | None = None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """Forecast every test fold with the network, the linear forecaster and all baselines.
 
-    It shows losses with and without the group under test, so it is a look at these data.
+    It shows losses with and without the group under test, so it is a look at these data. One
+    that was interrupted goes on in its run folder: cells that it finished are not fitted again.
+
+    Args:
+        jobs: processes that fit cells at once.
     """
     from moodtape.forecaster.arms import PLACEBOS, PLANTED
-    from moodtape.forecaster.runs import make_run_folder, plain, write_json, write_table
-    from moodtape.storage.ledger import EVALUATED, record_trials
-    from moodtape.study.ablate import fit_studies, trials_of
-    from moodtape.study.evaluation import metric_rows
-    from moodtape.study.results import outcome_provenance
-    from moodtape.study.rivals import rival_results
-    from moodtape.study.series import predictions_table
+    from moodtape.study.unfinished import run_of_study
 
     tell = progress or (lambda done, total, what: None)
     now = utc_now()
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
     models = tuple(a for a in ground.arms if a.treatment not in (*PLACEBOS, PLANTED))
-    outcome = fit_studies(replace(ground, arms=models), tell)
+    ground = replace(ground, arms=models)
+    with run_of_study(settings.runs, ground, "evaluate", now, tell) as (folder, kept):
+        return _evaluate(settings, ground, folder, kept, command, now, tell, jobs)
+
+
+def _evaluate(
+    settings: Settings,
+    ground: Ground,
+    folder: Path,
+    kept: CellStore,
+    command: str,
+    now: datetime,
+    tell: Steps,
+    jobs: int,
+) -> dict[str, Any]:
+    """Fill a run folder that is held with the losses of every model."""
+    from moodtape.forecaster.runs import plain, write_json, write_table
+    from moodtape.storage.ledger import EVALUATED
+    from moodtape.study.ablate import fit_studies, trials_of
+    from moodtape.study.evaluation import metric_rows
+    from moodtape.study.results import outcome_provenance
+    from moodtape.study.rivals import rival_results
+    from moodtape.study.series import predictions_table
+
+    outcome = fit_studies(ground, tell, kept, jobs)
     rows: list[dict[str, Any]] = []
     for study in outcome.studies:
         for row in metric_rows(
@@ -89,7 +116,6 @@ def evaluate(
             if row not in rows:
                 rows.append(row)
     rests_on = _importance_metrics(ground, outcome)
-    folder = make_run_folder(settings.runs, new_run_id(now))
     results = {
         "schema_version": 1,
         "command": "evaluate",
@@ -99,13 +125,11 @@ def evaluate(
         "rivals": rival_results(ground, outcome),
         "provenance": outcome_provenance(ground, outcome, command),
     }
+    looked = [{**trial, "verdict": EVALUATED} for trial in trials_of(ground)]
+    note_run(settings, folder.name, "evaluate", command, {"rows": len(rows)}, now, looked)
     write_json(folder / "config.json", ground.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)
     write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))
-    note_run(settings, folder.name, "evaluate", command, {"rows": len(rows)}, now)
-    looked = [{**trial, "verdict": EVALUATED} for trial in trials_of(ground)]
-    with warehouse_of(settings).write() as connection:
-        record_trials(connection, looked, folder.name, now)
     found: dict[str, Any] = plain(results)
     return found
 

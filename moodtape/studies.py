@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moodtape.clock import utc_now
 from moodtape.errors import GateFailed
 from moodtape.settings import Settings
-from moodtape.storage.write import begin_run, finish_run, new_run_id, run_counts
-from moodtape.study.project import Steps, ground_of, hour_rules, warehouse_of
+from moodtape.study.project import Steps, ground_of, hour_rules, note_run, warehouse_of
 
 if TYPE_CHECKING:
     from moodtape.audit import AuditResult
@@ -84,23 +83,17 @@ def ablate(
     Raises:
         GateFailed: the audit found look-ahead; the page says so and no other word is given.
     """
-    from moodtape.forecaster.cells import CellStore
-    from moodtape.forecaster.checkpoint import held
-    from moodtape.forecaster.runs import make_run_folder
-    from moodtape.study.ablate import begun, cells_folder, study_key
+    from moodtape.study.unfinished import run_of_study
 
     tell = progress or (lambda done, total, what: None)
     now = utc_now()
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
-    key = study_key(ground)
-    folder = begun(settings.runs, key)
-    if folder is not None:
-        tell(0, 0, f"going on with {folder.name}")
-    folder = folder or make_run_folder(settings.runs, new_run_id(now))
-    kept = CellStore(folder / cells_folder(key))
-    with held(folder):
-        return _ablate(settings, ground, folder, kept, command, now, tell, jobs)
+    with run_of_study(settings.runs, ground, "ablate", now, tell) as (folder, kept):
+        results, audited = _ablate(settings, ground, folder, kept, command, now, tell, jobs)
+    if not audited.clean:
+        raise GateFailed(f"{audited.sentence()} No verdict is given. See {results['report']}")
+    return results
 
 
 def _ablate(
@@ -112,8 +105,8 @@ def _ablate(
     now: datetime,
     tell: Steps,
     jobs: int,
-) -> dict[str, Any]:
-    """Make the study of a run folder that is held."""
+) -> tuple[dict[str, Any], AuditResult]:
+    """Make the study of a run folder that is held; return its results and its audit."""
     from moodtape.forecaster.report.page import render_page, write_csvs
     from moodtape.forecaster.runs import write_json, write_table, write_text
     from moodtape.study.ablate import run_ablation, trials_of, write_plan
@@ -144,10 +137,7 @@ def _ablate(
         write_table(folder / f"series_{name}.parquet", getattr(series, name))
     write_csvs(_as_json(results), series, folder)
     write_text(folder / "report.html", render_page(_as_json(results), series))
-    kept.remove()
-    if not audited.clean:
-        raise GateFailed(f"{audited.sentence()} No verdict is given. See {page}")
-    return results
+    return results, audited
 
 
 def _as_json(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,8 +169,6 @@ def _enter(
     now: datetime,
 ) -> None:
     """Enter the study and its trials in the ledger."""
-    from moodtape.storage.ledger import record_trials
-
     words = {
         (r["symbol"], r["target"], r["horizon_bars"], r["forecaster"]): r["verdict"]
         for r in results["results"]
@@ -189,11 +177,7 @@ def _enter(
         trial["verdict"] = words[
             trial["symbol"], trial["target"], trial["horizon_bars"], trial["forecaster"]
         ]
-    with warehouse_of(settings).write() as connection:
-        if run_counts(connection, run_id) is None:  # else killed after this line, and gone on with
-            begin_run(connection, run_id, "ablate", {"command": command}, now)
-        record_trials(connection, trials, run_id, now)
-        finish_run(connection, run_id, "done", {"trials": len(trials)}, utc_now())
+    note_run(settings, run_id, "ablate", command, {"trials": len(trials)}, now, trials)
 
 
 def render_again(settings: Settings, run: str | None) -> Path:

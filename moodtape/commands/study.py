@@ -34,6 +34,8 @@ from moodtape.errors import GateFailed
 
 MOST_SENTENCES = 12
 
+Jobs = Annotated[int, typer.Option(help="Processes that fit at once.", min=1)]
+
 
 def ablate(
     symbol: Symbols = None,
@@ -47,7 +49,7 @@ def ablate(
     seed: Seed = None,
     device: DeviceName = None,
     as_of: AsOf = None,
-    jobs: Annotated[int, typer.Option(help="Processes that fit at once.", min=1)] = 1,
+    jobs: Jobs = 1,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -161,6 +163,7 @@ def evaluate(
     seed: Seed = None,
     device: DeviceName = None,
     as_of: AsOf = None,
+    jobs: Jobs = 1,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -173,7 +176,7 @@ def evaluate(
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         results = run(
-            settings, question_of(settings, since, until, as_of, preset), command_line(), told
+            settings, question_of(settings, since, until, as_of, preset), command_line(), told, jobs
         )
     if as_json:
         print_json(results)

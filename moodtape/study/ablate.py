@@ -22,7 +22,6 @@ from moodtape.forecaster.answers import (
 )
 from moodtape.forecaster.arms import CONTROLS, PLANTED, real_arm
 from moodtape.forecaster.cells import CellStore, cells_of
-from moodtape.forecaster.checkpoint import computed_by, fit_key, is_held
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
@@ -86,32 +85,6 @@ def trials_of(ground: Ground) -> list[dict[str, Any]]:
         for symbol in ground.dataset.symbols
         for target in ground.dataset.targets.values()
     ]
-
-
-def study_key(ground: Ground) -> str:
-    """Return a hash of all that the bits of a study's cells depend on."""
-    return fit_key(
-        dataset=ground.dataset.fingerprint(),
-        span=ground.span,
-        config=config_hash(ground.config),
-        seed=ground.config.seed,
-        arms=ground.arms,
-        folds=[[f.train_from, f.test_from, f.test_until] for f in ground.folds],
-        computed_by=computed_by(),
-    )
-
-
-def begun(runs: Path, key: str) -> Path | None:
-    """Return the newest run folder with cells of an unfinished study of this key, free to take."""
-    for cells in sorted(runs.glob(f"*/{cells_folder(key)}"), reverse=True):
-        if not is_held(cells.parent):
-            return cells.parent
-    return None
-
-
-def cells_folder(key: str) -> str:
-    """Return the name of the folder in which a run keeps the cells of an unfinished study."""
-    return f"cells-{key}"
 
 
 def write_plan(folder: Path, ground: Ground, before: Before) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ from moodtape.clock import utc_now
 from moodtape.settings import Settings
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules, is_stale, refresh_hours
-from moodtape.storage.write import begin_run, finish_run
+from moodtape.storage.ledger import record_trials
+from moodtape.storage.write import begin_run, finish_run, run_counts
 
 if TYPE_CHECKING:
     from moodtape.study.ground import Ground, Question
@@ -63,8 +64,16 @@ def note_run(
     command: str,
     counts: Mapping[str, Any],
     now: datetime,
+    trials: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Enter a run that is done. command: as typed; counts: what it came to; now: its beginning."""
+    """Enter a run that is done, and its looks at the data; one that was entered stays as it was.
+
+    Args:
+        command: as typed. counts: what it came to. now: its beginning.
+        trials: what `record_trials` takes.
+    """
     with warehouse_of(settings).write() as connection:
-        begin_run(connection, run_id, verb, {"command": command}, now)
+        if run_counts(connection, run_id) is None:  # else killed after this line, and gone on with
+            begin_run(connection, run_id, verb, {"command": command}, now)
+        record_trials(connection, trials, run_id, now)
         finish_run(connection, run_id, "done", counts, utc_now())

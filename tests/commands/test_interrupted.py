@@ -33,12 +33,13 @@ def processes_of(parent: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs the processes of Linux")
+@pytest.mark.parametrize("verb", ["ablate", "evaluate"])
 def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
-    loaded: Path, run: Callable[..., Any], tmp_path: Path
+    loaded: Path, run: Callable[..., Any], tmp_path: Path, verb: str
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(loaded, project, ignore=shutil.ignore_patterns("runs"))
-    asked = ("ablate", "--forecaster", "boosting", "--json", "--project", str(project))
+    asked = (verb, "--forecaster", "boosting", "--json", "--project", str(project))
     begun = subprocess.Popen(
         [sys.executable, "-m", "moodtape", *asked, "--jobs", "2"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ.copy(),
@@ -60,6 +61,6 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
     whole = json.loads(run(*asked, "--jobs", "2").out)
     assert whole["run"] != folder.name
     assert kept >= 3
+    same = ("losses", "interval") if verb == "ablate" else ("model", "metric", "value", "low")
     for one, other in zip(results["results"], whole["results"], strict=True):
-        assert one["losses"] == other["losses"]
-        assert one["interval"] == other["interval"]
+        assert [one[name] for name in same] == [other[name] for name in same]

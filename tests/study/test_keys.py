@@ -10,15 +10,16 @@ import pytest
 
 from moodtape.forecaster import checkpoint
 from moodtape.forecaster.arms import real_arm
-from moodtape.study.ablate import study_key
 from moodtape.study.ground import Ground
 from moodtape.study.training import served_key
 from moodtape.study.tuning import tuning_key
+from moodtape.study.unfinished import study_key
 
 
 def keys(ground: Ground) -> list[str]:
     return [
-        study_key(ground),
+        study_key(ground, "ablate"),
+        study_key(ground, "evaluate"),
         served_key(ground, real_arm(ground.arms)),
         tuning_key(ground, ground.config),
     ]
