@@ -1,0 +1,186 @@
+"""The studies of docs/results.md, from a folder of real bars, metrics and texts.
+
+    python benchmarks/real_studies.py prepare PROJECT --data DATA    import and score: once
+    python benchmarks/real_studies.py plan PROJECT                   write docs/results/*.plan.json
+    python benchmarks/real_studies.py run PROJECT [--study NAME]     one that was killed goes on
+    python benchmarks/real_studies.py table PROJECT                  write docs/results/words.csv
+
+Plans are written, and committed, before the first study is run: `run` refuses a study whose
+plan is another one by now. The table's p-values are corrected over all studies of a forecaster
+together, beside the family of its own study that each word rests on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moodtape.clock import parse_instant
+from moodtape.forecaster.report.numbers import signed_percent
+from moodtape.forecaster.verdict import holm
+from moodtape.settings import Settings, load_settings
+from moodtape.studies import ablate
+from moodtape.study.ablate import PLAN, write_plan
+from moodtape.study.before import Before
+from moodtape.study.ground import Question
+from moodtape.study.project import ground_of
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+SYMBOLS = ("BTC", "ETH")
+FILES = (
+    *(("bars", f"market/{s.lower()}_usdt_1h{part}.parquet", ())
+      for s in SYMBOLS for part in ("", "_2025-05-01_06-15")),
+    ("metrics", "market/exog/fear_greed_daily.parquet",
+     ("--provider", "alternative.me", "--symbol", "MARKET")),
+    ("metrics", "market/exog/btc_funding_8h_binance.parquet",
+     ("--provider", "binance", "--symbol", "BTC")),
+    *(("metrics", f"onchain/{s.lower()}_daily.parquet",
+       ("--provider", "coinmetrics", "--symbol", s)) for s in SYMBOLS),
+    ("documents", "texts/news.parquet", ()),
+    ("documents", "texts/reddit.parquet", ()),
+)  # fmt: skip
+ARMS = ("full", "null", "shift", "echo", "planted", "counts", "other_symbol", "block_shuffle")
+
+
+@dataclass(frozen=True)
+class RealStudy:
+    """One study: its decisions, since <= t < until, and settings laid over the defaults."""
+
+    since: str
+    until: str
+    settings: dict[str, Any]
+
+    def settings_of(self, project: Path) -> Settings:
+        """Return the project's settings with those of the study."""
+        usual = {"market.symbols": SYMBOLS, "ablation.arms": ARMS}
+        return load_settings(project, overrides=usual | self.settings)
+
+    @property
+    def question(self) -> Question:
+        """Return what is asked."""
+        return Question("sentiment", parse_instant(self.since), parse_instant(self.until))
+
+
+NEWS, LEXICON = {"sentiment.sources": ("news",)}, {"sentiment.scorer": "lexicon"}
+LINEAR: dict[str, Any] = {"verdict.forecaster": "linear", "ablation.also": ()}
+STUDIES = {
+    "news-2025": RealStudy("2025-05-05", "2025-06-16", NEWS),
+    "news-reddit-2022": RealStudy("2022-04-01", "2022-06-16", {}),
+    "news-2021-22": RealStudy("2021-10-12", "2022-07-05", NEWS),
+}
+BESIDE = {
+    f"{name}-lexicon": RealStudy(own.since, own.until, own.settings | LEXICON | LINEAR)
+    for name, own in STUDIES.items()
+}
+"""The same with the scorer that was never trained, by the linear forecaster."""
+
+
+def moodtape(project: Path, *words: str) -> None:
+    """Run a command of the product."""
+    command = [sys.executable, "-m", "moodtape", *words, "--project", str(project)]
+    subprocess.run(command, check=True)
+
+
+def prepare(project: Path, data: Path) -> None:
+    """Make a project and fill it; what it has already is known, and not taken in twice."""
+    project.mkdir(parents=True, exist_ok=True)
+    (project / "moodtape.toml").write_text(f"[market]\nsymbols = {json.dumps(SYMBOLS)}\n")
+    for kind, file, words in FILES:
+        moodtape(project, "import", kind, str(data / file), *words)
+    moodtape(project, "score")
+    lexicon = project / "lexicon.toml"
+    lexicon.write_text('[sentiment]\nscorer = "lexicon"\n')
+    moodtape(project, "score", "--config", str(lexicon))
+
+
+def planned(project: Path, name: str) -> dict[str, Any]:
+    """Return the plan of a study as `ablate` writes it at a first look."""
+    study = (STUDIES | BESIDE)[name]
+    settings = study.settings_of(project)
+    with tempfile.TemporaryDirectory() as scratch:
+        ground = ground_of(settings, study.question)
+        write_plan(Path(scratch), ground, Before(settings.config.verdict.level))
+        plan: dict[str, Any] = json.loads(Path(scratch, PLAN).read_text())
+    return plan
+
+
+def plan_file(name: str) -> Path:
+    return RESULTS / f"{name}.plan.json"
+
+
+def plan(project: Path) -> None:
+    """Write the plan of every study."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in STUDIES | BESIDE:
+        plan_file(name).write_text(json.dumps(planned(project, name), indent=2) + "\n")
+        print(f"{plan_file(name)} is written")
+
+
+def run(project: Path, name: str) -> None:
+    """Run a study by its plan, and keep what came of it beside that."""
+    if planned(project, name) != json.loads(plan_file(name).read_text()):
+        sys.exit(f"{name}: {plan_file(name)} is not what would be run now.")
+    study = (STUDIES | BESIDE)[name]
+    results = ablate(
+        study.settings_of(project), study.question, f"real_studies.py run --study {name}",
+        lambda done, total, what: print(f"{name}: {what} ({done} of {total})", file=sys.stderr),
+    )  # fmt: skip
+    for answer in results["results"]:
+        print(answer["forecaster"], answer["sentence"])
+    (project / f"{name}.json").write_text(Path(project, results["report"]).with_name(
+        "results.json").read_text())  # fmt: skip
+
+
+def table(project: Path) -> None:
+    """Write every answer of every study that was run, with p-values over the whole table."""
+    answers = []
+    for name in STUDIES | BESIDE:
+        path = project / f"{name}.json"
+        if path.exists():
+            found = json.loads(path.read_text())
+            answers += [{"study": name, **answer} for answer in found["results"]]
+    for forecaster in {a["forecaster"] for a in answers}:
+        own = [a for a in answers if a["forecaster"] == forecaster and a["study"] in STUDIES]
+        worst = [max(1.0 if p is None else p for p in a["p"].values()) for a in own]
+        for answer, adjusted in zip(own, holm(worst), strict=True):
+            answer["p_helps_of_table"] = adjusted
+    names = (
+        *("study", "symbol", "target", "horizon_bars", "forecaster", "decides", "verdict"),
+        *("effect", "effect_low", "effect_high", "effect_shift", "effect_echo", "p_helps_of_table"),
+        *("minimum_detectable_effect", "margin", "n", "blocks", "look", "audit"),
+    )
+    with (RESULTS / "words.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        for a in answers:
+            low, high = a["interval"]
+            writer.writerow({**a, "effect_low": low, "effect_high": high})
+            gain = signed_percent(a["effect"])
+            print(" | ".join(str(a[name]) for name in names[:7]), gain, sep=" | ")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("what", choices=("prepare", "plan", "run", "table"))
+    parser.add_argument("project", type=Path)
+    parser.add_argument("--data", type=Path, help="folder of bars, metrics and texts")
+    parser.add_argument("--study", choices=tuple(STUDIES | BESIDE), action="append")
+    words = parser.parse_args()
+    if words.what == "prepare":
+        prepare(words.project, words.data)
+    elif words.what == "run":
+        for name in words.study or tuple(STUDIES | BESIDE):
+            run(words.project, name)
+    else:
+        {"plan": plan, "table": table}[words.what](words.project)
+
+
+if __name__ == "__main__":
+    main()
