@@ -84,7 +84,8 @@ class Case:
             try:
                 results[control] = paired_test(pair, self.losses.fold, self.resamples)
             except InsufficientData as exc:
-                obstacles.append(f"against {control}: {exc}")
+                why = str(exc).removesuffix(".")
+                obstacles.append(f"against {control} {why[0].lower()}{why[1:]}")
         return results, tuple(obstacles)
 
 

@@ -186,7 +186,7 @@ def test_arms_that_never_differ_cannot_tell(dataset: Any) -> None:
     assert found.verdict.word == CANNOT_TELL
     assert found.verdict.reasons == (
         "no test was possible",
-        "against null: The two forecasts never differ in loss.",
+        "against null the two forecasts never differ in loss",
     )
     assert found.effect == 0
     assert np.isnan(found.interval).all()
