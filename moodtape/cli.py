@@ -105,7 +105,8 @@ def _explained(error: Exception) -> int:
         error.show()  # wrong usage: typer knows how to say it
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, MoodtapeError):
-        sys.stderr.write(f"{error}\n")
+        lines = [str(error), *getattr(error, "__notes__", ())]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
         return error.exit_code
     kind = type(error).__name__
     sys.stderr.write(f"Unexpected failure: {kind}: {error}. Run it with --debug for the trace.\n")

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from moodtape.config import Config
 from moodtape.errors import ConfigError, did_you_mean
@@ -230,8 +230,18 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
         name = ".".join(path)
         known = next((origins[k] for k in origins if name == k or name.startswith(f"{k}.")), "")
         message = item["msg"].removeprefix("Value error, ")
-        lines.append(f"{known or 'config'}: {name}: {message} (got {item['input']!r}).")
+        came = "a secret" if _is_secret(path) else repr(item["input"])
+        lines.append(f"{known or 'config'}: {name}: {message} (got {came}).")
     return " ".join(lines)
+
+
+def _is_secret(path: Sequence[str]) -> bool:
+    """Say whether a setting is shown to nobody."""
+    model: Any = Config
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field is not None else None
+    return model is SecretStr
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:

@@ -72,10 +72,8 @@ def _run(
         result = run_rhythm(settings, rhythm, order, tell=told)
     if as_json:
         warnings = [f"{s.step}: {s.error}" for s in result.steps if s.error]
-        print_json(
-            {"schema_version": 1, "command": rhythm, "warnings": warnings, "dry_run": dry_run,
-             **result.as_dict()}
-        )  # fmt: skip
+        values = {**result.as_dict(), "warnings": [*warnings, *result.warnings]}
+        print_json({"schema_version": 1, "command": rhythm, "dry_run": dry_run, **values})
     else:
         _print(result, dry_run)
     if result.exit_code:
@@ -102,6 +100,8 @@ def _print(result: RhythmResult, dry_run: bool) -> None:
     for step in result.steps:
         if step.error and step.error != NOT_DUE:
             note(f"{step.step}: {step.error}")
+    for warning in result.warnings:
+        note(warning)
 
 
 def _told(counts: Any) -> str:

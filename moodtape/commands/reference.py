@@ -13,6 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic import SecretStr
+
 from moodtape import errors
 from moodtape.config import ArmSection, Config
 from moodtape.settings import ENV_PREFIX
@@ -235,6 +237,7 @@ def _described(field: Any, schema: Mapping[str, Any]) -> tuple[str, str, str]:
         default = "needed"
     else:
         value = list(field.default) if isinstance(field.default, tuple) else field.default
+        value = str(value) if isinstance(value, SecretStr) else value
         default = "" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
     return default, _allowed(schema), field.description or ""
 

@@ -30,30 +30,18 @@ def status(
 
     from moodtape.clock import utc_now
     from moodtape.errors import DataStale
-    from moodtape.forecasts import skill_so_far
-    from moodtape.nightly.champion import champion
-    from moodtape.nightly.watch import overdue
-    from moodtape.storage.db import Warehouse
-    from moodtape.storage.promotions import last_promotion
-    from moodtape.storage.summary import gaps, troubled_hosts
-    from moodtape.storage.summary import status as stored
+    from moodtape.nightly.watch import standing
+    from moodtape.storage.summary import gaps
+    from moodtape.study.project import warehouse_of
 
     settings = settings_of(project, config)
-    storage = settings.config.storage
-    warehouse = Warehouse(
-        settings.warehouse, storage.threads, storage.memory_limit, storage.lock_wait_s
-    )
-    now = utc_now()
-    with warehouse.read() as connection:
-        found = stored(connection) | {"hosts": troubled_hosts(connection, now)}
+    state = standing(settings, utc_now())
+    found, model, late = state.found, state.model, state.late
+    missing = None
+    if with_gaps:
         longest = timedelta(minutes=settings.config.news.max_poll_gap_min)
-        missing = gaps(connection, longest) if with_gaps else None
-        found |= skill_so_far(connection, now)
-        decision = last_promotion(connection)
-    model = champion(settings, now)
-    if model is not None:
-        model |= {"last_decision": decision}
-    late = overdue(settings.config, found["steps"], found["polls"], now)
+        with warehouse_of(settings).read() as connection:
+            missing = gaps(connection, longest)
     if as_json:
         _print_status_json(found, missing, model, late)
         if late:
@@ -69,7 +57,7 @@ def status(
         say(
             f"\nmodel in use\n{model['run']}, trained until {until}, {model['age_days']:,} days ago"
         )
-        if decision is not None:
+        if (decision := model["last_decision"]) is not None:
             say(f"the last new one was {decision['word']} on {decision['decided_at']:%Y-%m-%d}:"
                 f" {decision['why']}")  # fmt: skip
     if missing is not None:

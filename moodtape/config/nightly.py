@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from moodtape.config.section import Section
 
@@ -46,6 +46,25 @@ class NightlySection(Section):
     source_stale_after_h: float = Field(
         26, gt=0, description="hours without a good answer of a source, likewise"
     )
+    log: str = Field(
+        "logs/moodtape.jsonl", description="file of what runs did, a JSON line each; empty = none"
+    )
+    log_mib: float = Field(5, gt=0, description="MiB after which the log goes on in a new file")
+    log_files: int = Field(5, ge=2, description="files of the log that are kept, with the new one")
+    metrics: str = Field(
+        "moodtape.prom", description="text file for Prometheus's node_exporter; empty = none"
+    )
+    webhook: SecretStr = Field(
+        SecretStr(""), description="address that is told of failures and changed verdicts"
+    )
+
+    @field_validator("webhook")
+    @classmethod
+    def _webhook_is_an_address(cls, webhook: SecretStr) -> SecretStr:
+        address = webhook.get_secret_value()
+        if address and not address.startswith(("https://", "http://")):
+            raise ValueError("an address begins with https:// or http://")
+        return webhook
 
 
 class BackupSection(Section):

@@ -41,11 +41,16 @@ def find_secret(tools: Tools, name: str) -> SecretStr | None:
     if not found and dotenv.is_file():
         found = (dotenv_values(dotenv).get(name) or "").strip()
         if found:
-            _require_private(dotenv)
+            require_private(dotenv)
     return SecretStr(found) if found else None
 
 
-def _require_private(dotenv: Path) -> None:
+def require_private(dotenv: Path) -> None:
+    """Make sure that nobody else can read a `.env`.
+
+    Raises:
+        ConfigError: others can; with the command that ends it.
+    """
     mode = dotenv.stat().st_mode & 0o777
     if os.name == "posix" and mode & 0o077:
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -50,6 +51,25 @@ def place_of(url: str) -> str:
     """
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+_ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
+
+
+def without_keys(text: str) -> str:
+    """Return a text whose addresses have lost what may hold a secret; see `place_of`.
+
+    >>> without_keys("Refused by https://me:word@api.example/v1?key=1, for good.")
+    'Refused by https://api.example/v1 for good.'
+    """
+    return _ADDRESS.sub(_its_place, text)
+
+
+def _its_place(found: re.Match[str]) -> str:
+    try:
+        return place_of(found[0])
+    except ValueError:  # brackets that hold no address
+        return f"{found[0].partition(':')[0]}://..."
 
 
 def host_of(url: str) -> str:

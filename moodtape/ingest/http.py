@@ -13,7 +13,7 @@ session keeps to it as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -38,6 +38,8 @@ __all__ = ["Answer", "Http", "Timing"]
 
 SAID_UNDER = ("error", "msg", "message", "detail", "error_message", "status", "Err")
 """Where providers put the reason of a refusal."""
+ANSWERED, TAKEN = (200, 304), range(200, 300)
+"""Statuses of an answer to a question, and of a message that was taken."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,10 @@ class Http:
         """Return the answer to a login, after retries; see `get`."""
         return self._ask("POST", url, data=body, headers=headers)
 
+    def tell(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Return what came back for a message; any success will do. See `get`."""
+        return self._ask("POST", url, TAKEN, data=body, headers=headers)
+
     def get_all(self, questions: Sequence[Question]) -> Iterator[Answer | SourceFailed]:
         """Yield the answer to each question, or why there is none, in their order.
 
@@ -140,7 +146,7 @@ class Http:
             session.mount(scheme, self._adapter)
         return session
 
-    def _ask(self, method: str, url: str, **told: Any) -> Answer:
+    def _ask(self, method: str, url: str, good: Container[int] = ANSWERED, **told: Any) -> Answer:
         place = place_of(url)
         try:
             response = self._session().request(method, url, stream=True, **told)
@@ -150,7 +156,7 @@ class Http:
             raise CouldNotAsk(f"{place} gave no answer: {why_silent(exc)}.") from exc
         except (requests.RequestException, UnicodeError) as exc:
             raise Refused(f"{place} led nowhere: {type(exc).__name__}.") from exc
-        if response.status_code not in (200, 304):
+        if response.status_code not in good:
             kind = NotThere if response.status_code == 404 else Refused
             raise kind(_refusal(response))
         return Answer(

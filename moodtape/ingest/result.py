@@ -38,6 +38,12 @@ class SourceResult:
         """Return the streams that cannot be said to be complete."""
         return tuple(poll for poll in self.polls if poll.state not in GOOD_POLLS)
 
+    @property
+    def problems(self) -> list[str]:
+        """Return a line for each stream that did not come in full, and for what stopped it."""
+        lines = [f"{self.source} {p.stream} ({p.state}): {p.detail}" for p in self.failed_polls]
+        return [*lines, f"{self.source}: {self.error}"] if self.error else lines
+
 
 class Board:
     """Tells of sources that are asked at the same time: which are not in yet, and how many rows."""

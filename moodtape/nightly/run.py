@@ -4,7 +4,7 @@
 2. lock      one run of a rhythm at a time; steps of both take turns
 3. resume    at the first step of the slot that is not done; nothing where all are
 4. steps     each within its time, entered when it begins and when it ends
-5. tell      the heartbeat file, and an exit code
+5. tell      log, figures and webhook (`seen.py`), the heartbeat file, and an exit code
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from typing import TYPE_CHECKING, Any
 from moodtape import __version__
 from moodtape.clock import utc_now
 from moodtape.errors import MoodtapeError, UsageError, WarehouseLocked, did_you_mean
+from moodtape.ingest.hosts import without_keys
+from moodtape.nightly.journal import Journal
 from moodtape.nightly.limit import time_limit
 from moodtape.nightly.lock import only_one
+from moodtape.nightly.seen import Seen
 from moodtape.nightly.slots import hour_of, night_of, nights_between
 from moodtape.nightly.steps import LONG, NIGHTLY, TICK, Did, Moment, Step
+from moodtape.nightly.webhook import Outcome
 from moodtape.settings import Settings
 from moodtape.storage.db import room_at
 from moodtape.storage.steps import (
@@ -69,6 +73,7 @@ class StepResult:
     counts: Mapping[str, Any]
     error: str | None = None
     exit_code: int = 0
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class RhythmResult:
 
     todo: the steps it had to do; empty where the slot was done before.
     missed: nights before this one that nobody ran; this run makes up for them.
+    warnings: who could not be told of it.
     """
 
     rhythm: Rhythm
@@ -84,6 +90,7 @@ class RhythmResult:
     todo: tuple[str, ...]
     steps: tuple[StepResult, ...]
     missed: tuple[datetime, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -99,6 +106,7 @@ class RhythmResult:
             "todo": self.todo,
             "missed": self.missed,
             "exit_code": self.exit_code,
+            "warnings": self.warnings,
             "steps": [asdict(step) for step in self.steps],
         }
 
@@ -130,16 +138,32 @@ def run_rhythm(
     moment = Moment(settings, _slot(settings, rhythm, clock()), clock, timing, tell)
     if order.dry_run:
         return _planned(moment, rhythm, order)
-    with ExitStack() as held:
-        held.enter_context(room_at(settings.folder))
-        held.enter_context(_run_lock(settings, rhythm))
-        planned = _planned(moment, rhythm, order)
-        moment = replace(moment, missed=planned.missed)
-        results = _run_steps(moment, rhythm, planned.todo)
-        result = replace(planned, steps=tuple(results))
-        if planned.todo:
+    run_id = new_run_id(clock())
+    about = {"rhythm": rhythm, "slot": moment.slot, "run_id": run_id}
+    seen = Seen(settings, Journal(settings, clock, about), timing)
+    try:
+        with room_at(settings.folder), _run_lock(settings, rhythm):
+            planned = _planned(moment, rhythm, order)
+            if not planned.todo:
+                return planned
+            moment = replace(moment, missed=planned.missed)
+            seen.journal.note("run began", todo=planned.todo, missed=planned.missed)
+            result = replace(planned, steps=_run_steps(moment, rhythm, planned.todo, run_id, seen))
+            result = replace(result, warnings=seen.ended(_outcome(result, run_id)))
             beat(settings, result, clock())
-    return result
+            return result
+    except Exception as exc:
+        code = exc.exit_code if isinstance(exc, MoodtapeError) else 1
+        kind, why = type(exc).__name__, without_keys(str(exc))
+        seen.broke_off(Outcome(rhythm, moment.slot, run_id, code, (kind,), (why,)), exc)
+        raise
+
+
+def _outcome(result: RhythmResult, run_id: str) -> Outcome:
+    bad = [step for step in result.steps if step.exit_code]
+    problems = [f"{step.step} ({step.state}): {p}" for step in bad for p in step.problems]
+    signs = tuple(f"{step.step} {step.state}" for step in bad)
+    return Outcome(result.rhythm, result.slot, run_id, result.exit_code, signs, tuple(problems))
 
 
 def _slot(settings: Settings, rhythm: Rhythm, now: datetime) -> datetime:
@@ -205,8 +229,9 @@ def _planned(moment: Moment, rhythm: Rhythm, order: Order) -> RhythmResult:
     return RhythmResult(rhythm, moment.slot, todo, (), tuple(missed))
 
 
-def _run_steps(moment: Moment, rhythm: Rhythm, todo: Sequence[str]) -> list[StepResult]:
-    run_id = new_run_id(moment.clock())
+def _run_steps(
+    moment: Moment, rhythm: Rhythm, todo: Sequence[str], run_id: str, seen: Seen
+) -> tuple[StepResult, ...]:
     results = []
     for number, name in enumerate(todo):
         if moment.tell is not None:
@@ -216,8 +241,13 @@ def _run_steps(moment: Moment, rhythm: Rhythm, todo: Sequence[str]) -> list[Step
                 wait_s = 60 * moment.settings.config.nightly.step_limit_min
                 what = "A step of the other rhythm"
                 held.enter_context(_lock_of(moment.settings, "step", what, wait_s))
+            seen.journal.note("step began", step=name)
             results.append(_run_step(moment, rhythm, name, run_id))
-    return results
+        did = results[-1]
+        seen.step_ended(
+            name, did.state, did.problems, seconds=did.seconds, counts=did.counts, message=did.error
+        )
+    return tuple(results)
 
 
 def _run_step(moment: Moment, rhythm: Rhythm, name: str, run_id: str) -> StepResult:
@@ -241,13 +271,16 @@ def _run_step(moment: Moment, rhythm: Rhythm, name: str, run_id: str) -> StepRes
         did = Did(state="failed", why=f"Unexpected failure: {type(exc).__name__}: {exc}")
     seconds = round(time.monotonic() - started, 3)
     error = str(did.error) if did.error is not None else did.why
+    error = None if error is None else without_keys(error)
     with warehouse.write() as connection:
         finish_step(
             connection, rhythm, moment.slot, name, attempt, did.state, did.counts, error,
             seconds, moment.clock(),
         )  # fmt: skip
     code = did.error.exit_code if did.error is not None else int(did.state == "failed")
-    return StepResult(name, did.state, seconds, did.counts, error, code)
+    problems = did.problems or ((error,) if error is not None and code else ())
+    problems = tuple(without_keys(problem) for problem in problems)
+    return StepResult(name, did.state, seconds, did.counts, error, code, problems)
 
 
 def beat(settings: Settings, result: RhythmResult, now: datetime) -> None:

@@ -34,12 +34,16 @@ class Moment:
 
 @dataclass(frozen=True)
 class Did:
-    """What came of a step. error: why it is partial or was skipped."""
+    """What came of a step.
+
+    error: why it is partial. why: it was skipped. problems: a line for each, where several.
+    """
 
     counts: Mapping[str, Any] = field(default_factory=dict)
     state: StepState = "done"
     error: MoodtapeError | None = None
     why: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 Step = Callable[[Moment], Did]
@@ -55,7 +59,8 @@ def ingest(moment: Moment) -> Did:
     try:
         require_all(results)
     except SourceFailed as exc:
-        return Did(counts, "partial", exc)
+        problems = tuple(line for result in results for line in result.problems)
+        return Did(counts, "partial", exc, problems=problems)
     return Did(counts)
 
 
@@ -106,7 +111,7 @@ def forecast(moment: Moment) -> Did:
     signals = write_newest(moment.settings, moment.clock())
     counts = {"forecasts": made.new, "late": made.late, "signals": signals}
     if made.held:
-        return Did(counts, "partial", DataStale(" ".join(made.held)))
+        return Did(counts, "partial", DataStale(" ".join(made.held)), problems=tuple(made.held))
     return Did(counts)
 
 

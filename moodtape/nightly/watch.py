@@ -3,13 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from moodtape.clock import iso
 from moodtape.config import Config
+from moodtape.settings import Settings
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a project stands.
+
+    found: rows by what they tell of: bars, metrics, texts, polls, steps, skill, hosts ...
+    model: the one in use, with the decision on the last new one; None without.
+    late: what is overdue, a line each.
+    """
+
+    found: dict[str, list[dict[str, Any]]]
+    model: dict[str, Any] | None
+    late: list[str]
+
+
+def standing(settings: Settings, now: datetime) -> Standing:
+    """Return what is stored, how good forecasts were, which model is in use, what is overdue.
+
+    Raises:
+        DataMissing: there is no warehouse.
+        WarehouseLocked: another process is writing.
+    """
+    from moodtape.forecasts import skill_so_far
+    from moodtape.nightly.champion import champion
+    from moodtape.storage.promotions import last_promotion
+    from moodtape.storage.summary import status, troubled_hosts
+    from moodtape.study.project import warehouse_of
+
+    with warehouse_of(settings).read() as connection:
+        found = status(connection) | {"hosts": troubled_hosts(connection, now)}
+        found |= skill_so_far(connection, now)
+        decision = last_promotion(connection)
+    model = champion(settings, now)
+    if model is not None:
+        model |= {"last_decision": decision}
+    return Standing(found, model, overdue(settings.config, found["steps"], found["polls"], now))
 
 
 def overdue(config: Config, steps: Rows, polls: Rows, now: datetime) -> list[str]:

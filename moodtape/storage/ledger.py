@@ -107,6 +107,20 @@ def earlier_looks(connection: Connection, trial: Mapping[str, Any]) -> Earlier:
     return Earlier(*map(int, rows[0]))
 
 
+def newest_verdicts(connection: Connection) -> dict[str, str]:
+    """Return the word of the newest study of each question: `BTC direction 1 network`."""
+    rows = connection.execute(
+        """
+        SELECT
+            concat_ws(' ', symbol, target, horizon_bars, forecaster),
+            arg_max(verdict, (recorded_at, test_until, trial_id))
+        FROM trial WHERE verdict <> ? GROUP BY ALL ORDER BY ALL
+        """,
+        [EVALUATED],
+    ).fetchall()
+    return dict(rows)
+
+
 def _trial_id(trial: Mapping[str, Any]) -> str:
     what = [str(trial[k]) for k in _IDENTITY]
     return hashlib.sha256("\x00".join(what).encode()).hexdigest()[:20]

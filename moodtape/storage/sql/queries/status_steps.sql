@@ -4,7 +4,8 @@ SELECT
     max(finished_at) FILTER (state IN ('done', 'skipped')) AS last_done,
     arg_max(seconds, (slot, attempt)) AS seconds,
     arg_max(error, (slot, attempt)) FILTER (state <> 'done') AS error,
-    min(started_at) AS first_begun
+    min(started_at) AS first_begun,
+    count(*) FILTER (state IN ('failed', 'partial')) AS failures
 FROM step
 GROUP BY rhythm, step
 ORDER BY rhythm DESC, min(rowid);
