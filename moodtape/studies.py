@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import utc_now
-from moodtape.errors import GateFailed
+from moodtape.errors import GateFailed, UsageError, did_you_mean
 from moodtape.settings import Settings
 from moodtape.study.project import Steps, ground_of, hour_rules, note_run, warehouse_of
 
 if TYPE_CHECKING:
     from moodtape.audit import AuditResult
     from moodtape.forecaster.cells import CellStore
-    from moodtape.forecaster.dataset import Request
     from moodtape.storage.ledger import Earlier
+    from moodtape.study.clocks import Bench
     from moodtape.study.ground import Ground, Question
 
 SERIES = ("price", "tone", "losses", "gate")
@@ -53,17 +52,72 @@ def _audit(
 
         fit_predict = NetworkForecaster(ground.config, prepare(ground.config.training.device))
     return audit(
-        warehouse_of(settings), ground.config, _fixed(ground), hour_rules(settings),
+        warehouse_of(settings), ground.config, ground.fixed_request, hour_rules(settings),
         settings.staging, cuts, fit_predict, progress,
     )  # fmt: skip
 
 
-def _fixed(ground: Ground) -> Request:
-    """Return the request with span and columns fixed to those the study found."""
-    dataset = ground.dataset
-    return replace(
-        ground.request, span=dataset.span, streams=dataset.streams, metrics=dataset.metrics
+def measure_clock(
+    settings: Settings,
+    question: Question,
+    command: str,
+    forecaster: str | None = None,
+    progress: Steps | None = None,
+) -> dict[str, Any]:
+    """Return what look-ahead is worth: the effect by the wishful clock against that by the honest.
+
+    The effect on tested time is shown, so it is a look at these data; no word is given.
+
+    Args:
+        forecaster: the linear one by default, for cost.
+    Raises:
+        UsageError: there is no such forecaster.
+    """
+    from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
+    from moodtape.forecaster.runs import plain
+    from moodtape.storage.ledger import EVALUATED, record_trials
+    from moodtape.storage.write import new_run_id
+    from moodtape.study.ablate import trials_of
+    from moodtape.study.clocks import PUBLISHED, clock_rows, wishful
+
+    name, tell, now = forecaster or LINEAR, progress or (lambda done, total, what: None), utc_now()
+    if name not in FORECASTERS:
+        raise UsageError(f"{name!r} is no forecaster.{did_you_mean(name, FORECASTERS)}")
+    tell(0, 0, "reading the warehouse")
+    ground = ground_of(settings, question)
+    rows = clock_rows(ground, _bench(settings, tell), [wishful(ground)], name)
+    looked = {
+        (t["symbol"], t["target"], t["horizon_bars"]): {**t, "forecaster": name}
+        for t in trials_of(ground)
+    }
+    run_id = new_run_id(now)
+    note_run(settings, run_id, "audit", command, {"trials": len(looked)}, now)
+    with warehouse_of(settings).write() as connection:
+        trials = [{**trial, "verdict": EVALUATED} for trial in looked.values()]
+        record_trials(connection, trials, run_id, now)
+    found: dict[str, Any] = plain(
+        {
+            "schema_version": 1,
+            "command": "audit",
+            "warnings": [],
+            "clock": PUBLISHED,
+            "subject": question.subject,
+            "since": ground.span.since,
+            "until": ground.span.until,
+            "results": rows,
+        }
     )
+    return found
+
+
+def _bench(settings: Settings, tell: Steps) -> Bench:
+    """Return where a study of these settings is made again by other clocks."""
+    from moodtape.study.clocks import Bench
+
+    return Bench(
+        warehouse_of(settings), hour_rules(settings), settings.staging,
+        lambda what: tell(0, 0, what),
+    )  # fmt: skip
 
 
 def ablate(
@@ -111,6 +165,7 @@ def _ablate(
     from moodtape.forecaster.runs import write_json, write_table, write_text
     from moodtape.study.ablate import run_ablation, trials_of, write_plan
     from moodtape.study.before import before_of
+    from moodtape.study.beside import beside_of
     from moodtape.study.results import ablation_results
     from moodtape.study.series import predictions_table, report_series
 
@@ -119,10 +174,12 @@ def _ablate(
     plan = write_plan(folder, ground, before)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
     outcome = run_ablation(ground, audited.clean, tell, before, kept, jobs)
+    beside = beside_of(ground, outcome, _bench(settings, tell))
     tell(0, 0, "writing the page")
     results = ablation_results(
-        warehouse_of(settings), ground, outcome, audited.as_dict(), before, run_id, command, now
-    )
+        warehouse_of(settings), ground, outcome, audited.as_dict(), before, run_id, command, now,
+        beside,
+    )  # fmt: skip
     page = Path(settings.config.project.runs, run_id, "report.html")
     results["report"] = str(page)
     results["provenance"]["plan"] = plan

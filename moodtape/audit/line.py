@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,31 +20,25 @@ from moodtape.audit.cells import (
     fold_blocks,
     moved_fold,
 )
-from moodtape.calendars import get_calendar
-from moodtape.clock import format_duration, parse_duration, to_datetime64
+from moodtape.clock import to_datetime64
 from moodtape.config import Config
 from moodtape.forecaster import splits
 from moodtape.forecaster.arms import Arm
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset, peers_of
-from moodtape.forecaster.features.chosen import chosen_features
+from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.fitted import open_baseline
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, NETWORK, FitPredict
-from moodtape.forecaster.reach import following, text_reach
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.splits import Fold
-from moodtape.records import Span
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
-from moodtape.storage.perturb import Near, Scratch, open_scratch
+from moodtape.storage.perturb import Scratch, open_scratch
+from moodtape.study.near import near_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Rows = NDArray[np.int64]
-
-MARGIN = timedelta(days=30)
-"""Texts so far from what a study can see are copied too: a leak may see more."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,7 @@ def open_line(
     if request.span is None or request.streams is None or request.metrics is None:
         found = load_dataset(warehouse, config, request)
         request = replace(request, span=found.span, streams=found.streams, metrics=found.metrics)
-    with open_scratch(warehouse, _near(config, request), rules, spill) as scratch:
+    with open_scratch(warehouse, near_of(config, request), rules, spill) as scratch:
         dataset = load_dataset(scratch, config, request)
         folds = splits.make_folds(dataset, config.network.lookback_bars, config.walk_forward)
         yield Line(scratch, config, request, _forecasters(config, network), dataset, tuple(folds))
@@ -158,22 +152,3 @@ def _forecasters(config: Config, network: FitPredict | None) -> dict[str, FitPre
     rules = {str(n): open_baseline(n, config) for n in config.ablation.baselines if n != "ridge"}
     found = rules | opened
     return found if network is None else found | {NETWORK: network}
-
-
-def _near(config: Config, request: Request) -> Near:
-    """Return the rows that matter: bars up to the last answer, texts around the span."""
-    assert request.span is not None
-    interval = parse_duration(config.market.interval)
-    calendar, until = get_calendar(config.market.calendar), request.span.until
-    chosen = chosen_features(config)
-    reach = text_reach(config, chosen, calendar, interval, request.span.since) + MARGIN
-    reach += timedelta(hours=config.sentiment.repost_window_h)
-    return Near(
-        symbols=(*request.symbols, *peers_of(config, request.symbols)),
-        interval=format_duration(interval),
-        bars_until=following(max(config.target.horizons), calendar, interval, until),
-        metrics=tuple(sorted({label.partition("@")[0] for label in request.metrics or ()})),
-        scorer=request.scorer or "",
-        texts=Span(request.span.since - reach, until + MARGIN),
-        as_of=request.as_of,
-    )

@@ -30,8 +30,9 @@ from moodtape.commands.options import (
     settings_of,
     study_overrides,
 )
-from moodtape.errors import GateFailed
+from moodtape.errors import GateFailed, UsageError
 
+KNOWN, PUBLISHED = "known_at", "published_at"
 MOST_SENTENCES = 12
 
 Jobs = Annotated[int, typer.Option(help="Processes that fit at once.", min=1)]
@@ -136,7 +137,7 @@ def _percent(share: float | None) -> str:
 
 
 def _interval(ends: Sequence[float]) -> str:
-    if any(end != end for end in ends):
+    if any(end is None or end != end for end in ends):
         return "-"
     return f"{100 * ends[0]:+.2f} to {100 * ends[1]:+.2f}"
 
@@ -199,6 +200,20 @@ def audit(
     network: Annotated[
         bool, typer.Option("--network", help="Audit the network's forecasts too (slow).")
     ] = False,
+    clock: Annotated[
+        str,
+        typer.Option(
+            help="published_at: show what it is worth to count texts as known when they were"
+            " published, an effect and no verdict.",
+            metavar="CLOCK",
+        ),
+    ] = KNOWN,
+    target: Targets = None,
+    horizon: Horizons = None,
+    forecaster: Annotated[
+        str | None,
+        typer.Option(help="With --clock published_at: whose effect; else linear.", metavar="NAME"),
+    ] = None,
     preset: Preset = None,
     as_of: AsOf = None,
     config: ConfigFiles = None,
@@ -207,9 +222,24 @@ def audit(
     quiet: Quiet = False,
 ) -> None:
     """Change everything known after some instants and require that nothing before changes."""
-    from moodtape.studies import run_audit
+    from moodtape.studies import measure_clock, run_audit
 
-    settings = settings_of(project, config, study_overrides(preset, symbol, subject=subject))
+    if clock not in (KNOWN, PUBLISHED):
+        raise UsageError(f"--clock {clock}: it is {KNOWN} or {PUBLISHED}.")
+    if forecaster and clock == KNOWN:
+        raise UsageError(f"--forecaster goes with --clock {PUBLISHED}; an audit looks at all.")
+    settings = settings_of(
+        project, config, study_overrides(preset, symbol, target, horizon, subject=subject)
+    )
+    if clock == PUBLISHED:
+        question = question_of(settings, since, until, as_of, preset)
+        with steps(quiet or as_json) as told:
+            results = measure_clock(settings, question, command_line(), forecaster, told)
+        if as_json:
+            print_json(results)
+        else:
+            print_clocks(results)
+        return
     with steps(quiet or as_json) as told:
         result = run_audit(
             settings, question_of(settings, since, until, as_of, preset), cuts, network,
@@ -223,6 +253,39 @@ def audit(
         raise GateFailed(result.sentence())
     if not as_json:
         say(result.sentence())
+
+
+def print_clocks(results: Mapping[str, Any]) -> None:
+    """Print what the wishful clock makes of the effect, beside the honest one."""
+    questions: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
+    for row in results["results"]:
+        asked = (row["symbol"], row["target"], row["horizon_bars"], row["forecaster"])
+        questions.setdefault(asked, {})[row["clock"]] = row
+    rows = [
+        {
+            **by_clock[KNOWN],
+            "honest": _percent(by_clock[KNOWN]["effect"]),
+            "honest_interval": _interval(by_clock[KNOWN]["interval"]),
+            "wishful": _percent(by_clock[PUBLISHED]["effect"]),
+            "wishful_interval": _interval(by_clock[PUBLISHED]["interval"]),
+            "worth": _percent(by_clock[PUBLISHED]["over_known"]),
+            "worth_interval": _interval(by_clock[PUBLISHED]["over_known_interval"]),
+        }
+        for by_clock in questions.values()
+    ]
+    heads = {
+        "symbol": "symbol", "target": "target", "horizon_bars": "bars", "forecaster": "forecaster",
+        "honest": "gain, as known", "honest_interval": "95 %", "wishful": "gain, as published",
+        "wishful_interval": "95 %", "worth": "look-ahead is worth", "worth_interval": "95 %",
+        "n": "n",
+    }  # fmt: skip
+    print_table(rows, heads)
+    what = "texts" if results["subject"] == "sentiment" else "metrics"
+    say(
+        f"Gains over null, in % of its loss, with {what} as they were known and as they were"
+        " published. Only the first could have been had; the last two say what look-ahead is"
+        " worth. No verdict follows from it."
+    )
 
 
 def report(run: Run = None, config: ConfigFiles = None, project: Project = None) -> None:

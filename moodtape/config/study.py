@@ -220,6 +220,11 @@ class AblationSection(Section):
     importance_draws: int = Field(
         3, ge=0, description="shuffles of each feature group that tell what forecasts rest on"
     )
+    clock_delays_min: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (15, 60, 240, 1440),
+        description="minutes by which all texts and metrics are delayed further, to see what hangs"
+        " on their times; empty = no clock curve",
+    )
 
 
 class ArmSection(Section):

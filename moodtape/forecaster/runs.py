@@ -46,7 +46,7 @@ def make_run_folder(runs: Path, run_id: str) -> Path:
 
 def config_hash(config: Config) -> str:
     """Return a hash of every setting but the seed; two runs that share it are one trial."""
-    looks_on = {"training": {"tensorboard"}, "ablation": {"importance_draws"}}
+    looks_on = {"training": {"tensorboard"}, "ablation": {"importance_draws", "clock_delays_min"}}
     values = config.model_dump(
         mode="json", exclude={**dict.fromkeys(("seed", *BESIDE), True), **looks_on}
     )

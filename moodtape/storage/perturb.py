@@ -1,6 +1,6 @@
 """A scratch warehouse in memory, in which the future can be another one for a while.
 
-1. open_scratch     the rows that a study can see, hours made from them
+1. open_scratch     the rows that a study can see, by the stored clock or another; hours made
 2. another_future   bars, metrics, texts, scores, kinds, reactions, coverage and polls known
                     after a cut change, come and go; hours made again; all is taken back at the end
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,20 @@ class Near:
     scorer: str
     texts: Span
     as_of: datetime
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Another clock than the stored one, by which rows count as known.
+
+    delay: texts and metrics become known so much later, and are no staler for it. None is the
+        wishful clock: the rows of `subject` are known when their source says that they were
+        published, or when their period ended, as it shows them today.
+    subject: the group under test, `sentiment` or `onchain`.
+    """
+
+    delay: timedelta | None
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -81,10 +95,13 @@ class Scratch(Warehouse):
 
 
 @contextmanager
-def open_scratch(source: Warehouse, near: Near, rules: HourRules, spill: Path) -> Iterator[Scratch]:
+def open_scratch(
+    source: Warehouse, near: Near, rules: HourRules, spill: Path, clock: Clock | None = None
+) -> Iterator[Scratch]:
     """Copy the rows of `near` into memory and make their hours; gone after the block.
 
     Args:
+        clock: by which rows are known there; the stored one by default.
         spill: folder for what does not fit into the session's memory limit.
     """
     parameters = {
@@ -97,9 +114,12 @@ def open_scratch(source: Warehouse, near: Near, rules: HourRules, spill: Path) -
         "as_of": near.as_of,
         "texts_from": near.texts.since,
         "texts_until": near.texts.until,
+        "by_publication": clock is not None and clock.delay is None,
     }
     with source.read() as connection:
         run_script(connection, "perturb_near", parameters)
+        if clock is not None:
+            _set_clock(connection, clock, near.as_of)
         tables = {name: connection.table(f"near_{name}").to_arrow_table() for name in TABLES}
     session = open_in_memory(source, spill)
     try:
@@ -113,6 +133,14 @@ def open_scratch(source: Warehouse, near: Near, rules: HourRules, spill: Path) -
         )
     finally:
         session.close()
+
+
+def _set_clock(connection: Connection, clock: Clock, as_of: datetime) -> None:
+    """Move the copied rows to the times at which they are known by a clock."""
+    if clock.delay is None:
+        run_script(connection, f"clock_published_{clock.subject}", {"as_of": as_of})
+    else:
+        run_script(connection, "clock_delayed", {"delay": clock.delay})
 
 
 def _make_hours(connection: Connection, rules: HourRules) -> None:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,14 @@ class Ground:
     def span(self) -> Span:
         """Return the bounds of every decision."""
         return self.dataset.span
+
+    @property
+    def fixed_request(self) -> Request:
+        """Return the request with span and columns fixed to those that were found."""
+        dataset = self.dataset
+        return replace(
+            self.request, span=dataset.span, streams=dataset.streams, metrics=dataset.metrics
+        )
 
 
 def settle_request(

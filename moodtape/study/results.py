@@ -16,6 +16,7 @@ from moodtape.storage import summary
 from moodtape.storage.db import Warehouse
 from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before, question_key
+from moodtape.study.beside import Beside, notes_of
 from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import importance_rows
 from moodtape.study.ground import Ground
@@ -39,8 +40,13 @@ def ablation_results(
     run_id: str,
     command: str,
     created_at: datetime,
+    beside: Beside = Beside(),  # noqa: B008 (a frozen value)
 ) -> dict[str, Any]:
-    """Return everything that `results.json` and the page say about a study."""
+    """Return everything that `results.json` and the page say about a study.
+
+    Args:
+        beside: figures that stand beside the words.
+    """
     config, dataset, question = ground.config, ground.dataset, ground.question
     scorer = ground.request.scorer or ""
     with warehouse.read() as connection:
@@ -64,7 +70,9 @@ def ablation_results(
             "forecaster": config.verdict.forecaster,
             "preset": question.preset,
         },
-        "results": [_answer(ground, answer, audit, before, run_id) for answer in outcome.answers],
+        "results": [
+            _answer(ground, answer, audit, before, run_id, beside) for answer in outcome.answers
+        ],
         "arms": [
             {
                 "name": arm.name,
@@ -104,6 +112,7 @@ def ablation_results(
             else ()
         ),
         "rivals": rival_results(ground, outcome),
+        "clocks": list(beside.clocks),
         "cells": [dict(cell) for cell in outcome.cells],
         "provenance": outcome_provenance(ground, outcome, command),
     }
@@ -123,13 +132,20 @@ def outcome_provenance(ground: Ground, outcome: Outcome, command: str) -> dict[s
 
 
 def _answer(
-    ground: Ground, answer: Answer, audit: Mapping[str, Any], before: Before, run_id: str
+    ground: Ground,
+    answer: Answer,
+    audit: Mapping[str, Any],
+    before: Before,
+    run_id: str,
+    beside: Beside,
 ) -> dict[str, Any]:
     config, evidence = ground.config, answer.evidence
     detectable, planted = answer.detectable, answer.planted
     asked = question_key(answer.symbol, answer.target, answer.horizon_bars)
     look = before.look.get(asked, 1)
     tested = [fold for fold in ground.folds if len(fold.test)]
+    question = (answer.symbol, answer.target, answer.horizon_bars)
+    notes = notes_of(beside, ground, question, answer.forecaster)
     return {
         "symbol": answer.symbol,
         "target": answer.target,
@@ -138,7 +154,12 @@ def _answer(
         "decides": answer.forecaster == config.verdict.forecaster,
         "verdict": answer.verdict.word,
         "sentence": sentence(
-            answer, ground.question.subject, ground.dataset.interval, config.market.calendar, look
+            answer,
+            ground.question.subject,
+            ground.dataset.interval,
+            config.market.calendar,
+            look,
+            notes,
         ),
         "reasons": list(answer.verdict.reasons),
         "loss": LOSS_NAMES[answer.target],

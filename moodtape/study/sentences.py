@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from moodtape.clock import format_duration, parse_duration
 from moodtape.forecaster.answers import Answer
@@ -21,12 +22,18 @@ LOSS_NAMES = {
 
 
 def sentence(
-    answer: Answer, subject: str, interval: str, calendar: str = "24/7", look: int = 1
+    answer: Answer,
+    subject: str,
+    interval: str,
+    calendar: str = "24/7",
+    look: int = 1,
+    beside: Sequence[str] = (),
 ) -> str:
     """Return one sentence for one answer.
 
     Args:
         look: number of this look at these data; a second one is said.
+        beside: what a `helps` must say besides.
     """
     when = ahead(answer.horizon_bars, interval, calendar)
     what = f"{WHAT[answer.target]} {answer.symbol} {when} ahead"
@@ -43,7 +50,7 @@ def sentence(
         HURTS: "hurt" if plural else "hurts",
         DOES_NOT_HELP: "do not help" if plural else "does not help",
     }[word]
-    notes = (*_notes(answer), *_look(look))
+    notes = (*_notes(answer), *(beside if word == HELPS else ()), *_look(look))
     tail = f" ({'; '.join(notes)})" if notes else ""
     if word == HURTS:
         return f"{_first(name)} {verb} the forecast of {what}: {effect}{tail}."

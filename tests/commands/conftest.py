@@ -42,6 +42,7 @@ forecaster = "linear"
 draws = 300
 [ablation]
 also = []
+clock_delays_min = []
 """
 
 

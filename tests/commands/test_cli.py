@@ -144,6 +144,29 @@ def test_an_unknown_setting_is_refused(project: Path, run: Callable[..., Any]) -
     assert "training.epoch is not a setting. Did you mean epochs?" in done.err
 
 
+def test_the_wishful_clock_prints_an_effect_and_no_word(
+    loaded: Path, run: Callable[..., Any]
+) -> None:
+    asked = ("audit", "--clock", "published_at", "--target", "return", "--project", loaded)
+    done = run(*asked, "--json")
+    assert done.code == 0, done.err
+    results = json.loads(done.out)
+    assert [row["clock"] for row in results["results"]] == ["known_at", "published_at"]
+    assert "verdict" not in done.out
+    printed = run(*asked)
+    assert "look-ahead is worth" in printed.out
+    assert not any(word in printed.out for word in moodtape_words())
+    looked = duckdb.connect(str(loaded / "moodtape.duckdb"), read_only=True).execute(
+        "SELECT DISTINCT forecaster, verdict FROM trial"
+    )
+    assert looked.fetchall() == [("linear", "evaluated")], "it is a look at the tested time"
+    assert run("audit", "--clock", "now", "--project", loaded).code == 2
+    assert run("audit", "--forecaster", "linear", "--project", loaded).code == 2
+    wrong = run(*asked, "--forecaster", "linaer")
+    assert wrong.code == 2
+    assert "linear" in wrong.err
+
+
 def test_config_show_says_where_each_value_is_from(
     project: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +181,10 @@ def test_config_show_says_where_each_value_is_from(
     }  # fmt: skip
 
 
-def test_a_study_from_files_to_page(loaded: Path, run: Callable[..., Any], files: Path) -> None:
+def test_a_study_from_files_to_page(
+    loaded: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODTAPE__ABLATION__CLOCK_DELAYS_MIN", "[15]")
     done = run("ablate", "--json", "--project", loaded)
     assert done.code == 0, done.err
     results = json.loads(done.out)
@@ -183,6 +209,11 @@ def test_a_study_from_files_to_page(loaded: Path, run: Callable[..., Any], files
     second = json.loads(max((loaded / "runs").glob("*/results.json")).read_text())
     for one, two in zip(results["results"], second["results"], strict=True):
         assert one["losses"] == two["losses"], "the same study gave other losses"
+    clocks = [row for row in results["clocks"] if row["target"] == "return"]
+    assert [row["delay_min"] for row in clocks] == [0, None, 15, 60]
+    by_target = {a["target"]: a["effect"] for a in results["results"]}
+    assert clocks[0]["effect"] == by_target["return"], "the stored clock is the study's own"
+    assert (folder / "clocks.csv").read_text().count("\n") == 1 + 12
     again = run("report", "--run", results["run"], "--project", loaded)
     assert Path(again.out.strip()).read_text() == page
     (folder / "series_gate.parquet").unlink()

@@ -50,6 +50,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
     columns = tables.contenders(results)
     groups, rests_on = tables.importance_rows(results.get("importance", ()))
     kept = results.get("calibration", ())  # runs made before outputs were calibrated have none
+    clocks, by_clock = tables.clock_rows(results.get("clocks", ()))
     spread_rows, spread_axes = marks.spread(decisive, interval)
     return {
         "r": results,
@@ -72,6 +73,8 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "spread_axes": spread_axes,
         "fold_strip": strips.fold_strip(results["folds"]),
         "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
+        "clocks": clocks,
+        "clock_rows": by_clock,
         "importance_groups": groups,
         "importance_rows": rests_on,
         "interval_lines": reliability.interval_lines(kept, interval),

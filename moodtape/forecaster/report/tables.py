@@ -54,6 +54,18 @@ ANSWER_COLUMNS = (
 )
 ARM_COLUMNS = (*KEY, "name", "kind", "loss", "relative_to_null")
 FOLD_COLUMNS = (*KEY, "fold", "test_from", "test_until", "effect", "n")
+CLOCK_COLUMNS = (
+    *KEY,
+    "clock",
+    "delay_min",
+    "effect",
+    "effect_low",
+    "effect_high",
+    "over_known",
+    "over_known_low",
+    "over_known_high",
+    "n",
+)
 LOSS_COLUMNS = (*KEY, "time", "fold", "difference_null", "difference_shift")
 
 
@@ -140,6 +152,43 @@ def importance_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[
     ]
 
 
+@dataclass(frozen=True)
+class ClockRow:
+    """A question's effect by clock, in the order of the page's columns; None where not measured.
+
+    wishful: what was measured by the wishful clock.
+    """
+
+    row: Mapping[str, Any]
+    by_clock: tuple[Mapping[str, Any] | None, ...]
+    wishful: Mapping[str, Any] | None
+
+
+def clock_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[ClockRow]]:
+    """Return the names of the clocks, as published first, and one row a question and forecaster."""
+    clocks = sorted({row["delay_min"] for row in rows}, key=lambda m: -1 if m is None else m)
+    found: dict[tuple[Any, ...], dict[int | None, Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in KEY), {})[row["delay_min"]] = row
+    return [_clock_name(minutes) for minutes in clocks], [
+        ClockRow(next(iter(own.values())), tuple(map(own.get, clocks)), own.get(None))
+        for own in found.values()
+    ]
+
+
+def _clock_name(minutes: int | None) -> str:
+    """Return what a column of the clock curve is called.
+
+    >>> _clock_name(None), _clock_name(0), _clock_name(15), _clock_name(240), _clock_name(1440)
+    ('as published', 'as known', '15 min later', '4 h later', '24 h later')
+    """
+    if minutes is None:
+        return "as published"
+    if minutes == 0:
+        return "as known"
+    return f"{minutes // 60} h later" if minutes % 60 == 0 else f"{minutes} min later"
+
+
 def relative_loss(losses: Mapping[str, float | None], name: str) -> float | None:
     """Return a loss less that of null, as a share of null's; positive is worse.
 
@@ -153,7 +202,9 @@ def relative_loss(losses: Mapping[str, float | None], name: str) -> float | None
 
 
 def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -> None:
-    """Write answers.csv, arms.csv, folds.csv and losses.csv; shares as numbers, times in UTC.
+    """Write answers.csv, arms.csv, folds.csv, losses.csv and, where they are, clocks.csv.
+
+    Shares as numbers, times in UTC.
 
     Args:
         folder: made if it is not there; files of these names are replaced.
@@ -163,6 +214,8 @@ def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -
     _write(folder / "answers.csv", ANSWER_COLUMNS, (_flat_answer(a) for a in answers))
     _write(folder / "arms.csv", ARM_COLUMNS, _arm_lines(results))
     _write(folder / "folds.csv", FOLD_COLUMNS, _fold_lines(answers))
+    if clocks := results.get("clocks"):
+        _write(folder / "clocks.csv", CLOCK_COLUMNS, map(_clock_line, clocks))
     losses = series.losses[list(LOSS_COLUMNS)]
     for name in KEY:
         if losses[name].dtype != "int64":
@@ -202,6 +255,17 @@ def _arm_lines(results: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
                 "loss": answer["losses"].get(column.name),
                 "relative_to_null": relative_loss(answer["losses"], column.name),
             }
+
+
+def _clock_line(row: Mapping[str, Any]) -> dict[str, Any]:
+    (low, high), (over_low, over_high) = row["interval"], row["over_known_interval"] or (None, None)
+    return {
+        **{name: row[name] for name in CLOCK_COLUMNS if name in row},
+        "effect_low": low,
+        "effect_high": high,
+        "over_known_low": over_low,
+        "over_known_high": over_high,
+    }
 
 
 def _fold_lines(answers: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

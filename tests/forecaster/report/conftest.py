@@ -193,6 +193,7 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             }
             for group, value in (("price", 0.0121), ("sentiment", 0.0004))
         ],
+        "clocks": clocks(),
         "audit": {"clean": True, "checked": 214, "cuts": ["2025-05-14T00:00:00+00:00"]},
         "provenance": {
             "version": "0.1.0",
@@ -208,6 +209,22 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
         },
         **changes,
     }
+
+
+def clocks() -> list[dict[str, Any]]:
+    """Return the effect by the stored clock, the wishful one and two later ones."""
+    gains = {0: 0.0012, None: 0.0214, 60: 0.0009, 1440: -0.0002}
+    return [
+        {
+            "symbol": "BTC", "target": "direction", "horizon_bars": 1, "forecaster": "linear",
+            "clock": "published_at" if minutes is None else "known_at", "delay_min": minutes,
+            "effect": gain, "interval": [gain - 0.004, gain + 0.004],
+            "over_known": None if minutes == 0 else gain - 0.0012,
+            "over_known_interval": None if minutes == 0 else [gain - 0.004, gain + 0.002],
+            "n": 1234,
+        }
+        for minutes, gain in gains.items()
+    ]  # fmt: skip
 
 
 def calibration() -> list[dict[str, Any]]:

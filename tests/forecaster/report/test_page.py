@@ -240,6 +240,19 @@ def test_groups_that_count_are_bold(small: Run) -> None:
     assert '<td class="n">+0.04' in page, "its interval holds zero"
 
 
+def test_the_clock_curve_stands_beside_the_word(small: Run) -> None:
+    page = Page(render_page(*small))
+    [row] = page.table("as published", "look-ahead is worth")
+    assert row["forecaster"] == "linear"
+    assert row["as published"] == "+2.14 %[+1.74, +2.54] %"
+    assert row["as known"].startswith("+0.12 %")
+    assert row["1 h later"].startswith("+0.09 %")
+    assert row["24 h later"].startswith("−0.02 %")
+    assert row["look-ahead is worth"] == "+2.02 %[+1.74, +2.34] %"
+    del small[0]["clocks"]
+    assert "What hangs on the clock" not in render_page(*small), "runs of before have none"
+
+
 def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
     results, series = small
     new = ("calibration", "importance")

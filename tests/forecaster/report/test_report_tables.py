@@ -91,7 +91,9 @@ def test_writing_twice_changes_nothing(large: Callable[..., Run], tmp_path: Path
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write_csvs(results, series, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
-    assert set(first) == {"answers.csv", "arms.csv", "folds.csv", "losses.csv"}
+    assert set(first) == {
+            "answers.csv", "arms.csv", "clocks.csv", "folds.csv", "losses.csv",
+        }  # fmt: skip
     assert len(rows_of(tmp_path / "losses.csv")) == len(series.losses)
 
 

@@ -1,6 +1,7 @@
 -- The rows that a study can see, as temp tables near_bar, near_document ...: the material of
 -- a scratch warehouse in which an audit changes the future. Words of texts stay behind: their
--- hashes and scores come along, and nothing else reads them.
+-- hashes and scores come along, and nothing else reads them. With $by_publication, texts come along
+-- that were published in the stretch and known at another time.
 CREATE OR REPLACE TEMP TABLE near_bar AS
 SELECT *
 FROM bar
@@ -23,7 +24,9 @@ FROM document
 SEMI JOIN (
     SELECT DISTINCT source, collection, document_id
     FROM document
-    WHERE known_at >= $texts_from AND known_at < $texts_until
+    WHERE
+        (known_at >= $texts_from AND known_at < $texts_until)
+        OR ($by_publication AND published_at >= $texts_from AND published_at < $texts_until)
 ) USING (source, collection, document_id);
 
 CREATE OR REPLACE TEMP TABLE near_mention AS

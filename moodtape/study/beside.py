@@ -1,0 +1,57 @@
+"""What stands beside the words of a study and changes none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moodtape.forecaster.forecasters import LINEAR
+from moodtape.forecaster.verdict import HELPS
+from moodtape.study.ablate import Outcome
+from moodtape.study.clocks import Bench, clock_rows, curve, loses_to_delay, one_bar
+from moodtape.study.ground import Ground
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Figures without a word.
+
+    clocks: the effect by other clocks than the stored one, from `clocks.clock_rows`.
+    """
+
+    clocks: Sequence[Mapping[str, Any]] = ()
+
+
+def beside_of(ground: Ground, outcome: Outcome, bench: Bench) -> Beside:
+    """Return what is shown beside the words of a study."""
+    return Beside(clocks=_clocks(ground, outcome, bench))
+
+
+def _clocks(ground: Ground, outcome: Outcome, bench: Bench) -> list[dict[str, Any]]:
+    """Return the clock curve of the linear forecaster, for cost.
+
+    Any other forecaster that says `helps` is fitted again with one more bar of delay.
+    """
+    clocks = curve(ground)
+    if not clocks:
+        return []
+    studies = {study.forecaster: study for study in outcome.studies}
+    rows = clock_rows(ground, bench, clocks, LINEAR, studies.get(LINEAR))
+    for name in dict.fromkeys(a.forecaster for a in outcome.answers if a.verdict.word == HELPS):
+        if name != LINEAR:
+            rows += clock_rows(ground, bench, [one_bar(ground)], name, studies[name])
+    return rows
+
+
+def notes_of(
+    beside: Beside, ground: Ground, question: tuple[Any, ...], name: str
+) -> tuple[str, ...]:
+    """Return what the sentence of a `helps` must say besides.
+
+    Args:
+        question: symbol, target and horizon; name: of the forecaster.
+    """
+    if loses_to_delay(beside.clocks, ground, name, question):
+        return ("more than half of it is gone once everything is known one bar later",)
+    return ()
