@@ -88,10 +88,15 @@ def moodtape(project: Path, *words: str) -> None:
     subprocess.run(command, check=True)
 
 
-def prepare(project: Path, data: Path) -> None:
-    """Make a project and fill it; what it has already is known, and not taken in twice."""
+def make_project(project: Path) -> None:
+    """Make a project of both symbols; one that is there keeps what it holds."""
     project.mkdir(parents=True, exist_ok=True)
     (project / "moodtape.toml").write_text(f"[market]\nsymbols = {json.dumps(SYMBOLS)}\n")
+
+
+def prepare(project: Path, data: Path) -> None:
+    """Make a project and fill it; what it has already is known, and not taken in twice."""
+    make_project(project)
     for kind, file, words in FILES:
         moodtape(project, "import", kind, str(data / file), *words)
     moodtape(project, "score")
