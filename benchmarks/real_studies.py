@@ -18,6 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,10 +121,10 @@ def plan_file(name: str) -> Path:
     return RESULTS / f"{name}.plan.json"
 
 
-def plan(project: Path) -> None:
-    """Write the plan of every study."""
+def plan(project: Path, names: Sequence[str]) -> None:
+    """Write the plans of studies."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in STUDIES | BESIDE:
+    for name in names:
         plan_file(name).write_text(json.dumps(planned(project, name), indent=2) + "\n")
         print(f"{plan_file(name)} is written")
 
@@ -180,11 +181,13 @@ def main() -> None:
     words = parser.parse_args()
     if words.what == "prepare":
         prepare(words.project, words.data)
+    elif words.what == "plan":
+        plan(words.project, words.study or tuple(STUDIES | BESIDE))
     elif words.what == "run":
         for name in words.study or tuple(STUDIES | BESIDE):
             run(words.project, name)
     else:
-        {"plan": plan, "table": table}[words.what](words.project)
+        table(words.project)
 
 
 if __name__ == "__main__":
