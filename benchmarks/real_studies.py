@@ -28,9 +28,9 @@ from moodtape.forecaster.report.numbers import signed_percent
 from moodtape.forecaster.verdict import holm
 from moodtape.settings import Settings, load_settings
 from moodtape.studies import ablate
-from moodtape.study.ablate import PLAN, write_plan
 from moodtape.study.before import Before
 from moodtape.study.ground import Question
+from moodtape.study.plan import PLAN, write_plan
 from moodtape.study.project import ground_of
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

@@ -126,6 +126,7 @@ def ablate(
     command: str,
     progress: Steps | None = None,
     jobs: int = 1,
+    plan: Path | None = None,
 ) -> dict[str, Any]:
     """Answer whether the subject helps, write the run folder and its page, return the results.
 
@@ -134,7 +135,9 @@ def ablate(
 
     Args:
         jobs: processes that fit cells at once.
+        plan: file of a plan made earlier that the study is held to.
     Raises:
+        UnreadableFile: the plan is none.
         GateFailed: the audit found look-ahead; the page says so and no other word is given.
     """
     from moodtape.study.unfinished import run_of_study
@@ -144,7 +147,7 @@ def ablate(
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
     with run_of_study(settings.runs, ground, "ablate", now, tell) as (folder, kept):
-        results, audited = _ablate(settings, ground, folder, kept, command, now, tell, jobs)
+        results, audited = _ablate(settings, ground, folder, kept, command, now, tell, jobs, plan)
     if not audited.clean:
         raise GateFailed(f"{audited.sentence()} No verdict is given. See {results['report']}")
     return results
@@ -159,19 +162,21 @@ def _ablate(
     now: datetime,
     tell: Steps,
     jobs: int,
+    planned: Path | None,
 ) -> tuple[dict[str, Any], AuditResult]:
     """Make the study of a run folder that is held; return its results and its audit."""
     from moodtape.forecaster.report.page import render_page, write_csvs
     from moodtape.forecaster.runs import write_json, write_table, write_text
-    from moodtape.study.ablate import run_ablation, trials_of, write_plan
+    from moodtape.study.ablate import run_ablation, trials_of
     from moodtape.study.before import before_of
     from moodtape.study.beside import beside_of
+    from moodtape.study.plan import deviations, write_plan
     from moodtape.study.results import ablation_results
     from moodtape.study.series import predictions_table, report_series
 
     run_id, trials = folder.name, trials_of(ground)
     before = before_of(ground.config, _earlier(settings, trials))
-    plan = write_plan(folder, ground, before)
+    plan = write_plan(folder, ground, before, planned)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
     outcome = run_ablation(ground, audited.clean, tell, before, kept, jobs)
     beside = beside_of(ground, outcome, _bench(settings, tell))
@@ -183,6 +188,7 @@ def _ablate(
     page = Path(settings.config.project.runs, run_id, "report.html")
     results["report"] = str(page)
     results["provenance"]["plan"] = plan
+    results["deviations"] = deviations(folder, ground, before, outcome)
     for answer in results["results"]:
         answer["report"] = str(page)
     _enter(settings, trials, results, run_id, command, now)  # once computed, it counts as a look

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -51,6 +52,13 @@ def ablate(
     device: DeviceName = None,
     as_of: AsOf = None,
     jobs: Jobs = 1,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="plan.json of an earlier run: the report tells every deviation from it.",
+            metavar="FILE",
+        ),
+    ] = None,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -63,7 +71,12 @@ def ablate(
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         results = run(
-            settings, question_of(settings, since, until, as_of, preset), command_line(), told, jobs
+            settings,
+            question_of(settings, since, until, as_of, preset),
+            command_line(),
+            told,
+            jobs,
+            plan,
         )
     if as_json:
         print_json(results)
@@ -119,6 +132,10 @@ def print_answers(results: Mapping[str, Any]) -> None:
     audited = results["audit"]
     state = "no look-ahead" if audited["clean"] else "LOOK-AHEAD FOUND"
     say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
+    kept = "" if results["deviations"] else ", kept"
+    say(f"Plan: {results['provenance']['plan']}, written before any test row was read{kept}.")
+    for deviation in results["deviations"]:
+        note(f"Deviation from the plan: {deviation}.")
     say(f"Page: {results['report']}")
 
 

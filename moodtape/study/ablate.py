@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import from_datetime64, to_datetime64
@@ -29,7 +27,7 @@ from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, FitPredict
 from moodtape.forecaster.importance import Importance, importance
 from moodtape.forecaster.pool import fit_cells
-from moodtape.forecaster.runs import config_hash, write_json
+from moodtape.forecaster.runs import config_hash
 from moodtape.forecaster.splits import NEVER
 from moodtape.forecaster.train import NetworkForecaster
 from moodtape.forecaster.verdict import Evidence, obstacle
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
     from moodtape.forecaster.device import Device
 
 Progress = Callable[[int, int, str], None]
-
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -85,33 +81,6 @@ def trials_of(ground: Ground) -> list[dict[str, Any]]:
         for symbol in ground.dataset.symbols
         for target in ground.dataset.targets.values()
     ]
-
-
-def write_plan(folder: Path, ground: Ground, before: Before) -> str:
-    """Write what will be asked and how, before any test row is read; return the file's hash."""
-    config = ground.config
-    plan = {
-        "subject": ground.question.subject,
-        "symbols": ground.dataset.symbols,
-        "span": [ground.span.since, ground.span.until],
-        "dataset": ground.dataset.fingerprint(),
-        "config_hash": config_hash(config),
-        "forecaster": config.verdict.forecaster,
-        "arms": [arm.name for arm in ground.arms],
-        "margin": config.verdict.margin,
-        "level": before.level,
-        "planted_draws": config.verdict.planted_draws,
-        "family": [
-            f"{symbol} {key}" for symbol in ground.dataset.symbols for key in ground.dataset.targets
-        ],
-        "folds": [
-            [from_datetime64(f.test_from), from_datetime64(f.test_until)] for f in ground.folds
-        ],
-        "look": before.look,
-        "earlier_hypotheses": before.hypotheses,
-    }
-    write_json(folder / PLAN, plan)
-    return hashlib.sha256((folder / PLAN).read_bytes()).hexdigest()[:16]
 
 
 def run_ablation(

@@ -203,9 +203,13 @@ def test_a_study_from_files_to_page(
     forecasts = pd.read_parquet(folder / "predictions.parquet")
     arms = {"full", "null", "shift", "echo", "planted"}
     assert arms | {"persistence", "reversal"} <= set(forecasts["model"])
-    printed = run("ablate", "--project", loaded)
+    assert results["deviations"] == []
+    assert f"<code>{results['provenance']['plan']}</code>" in page
+    printed = run("ablate", "--project", loaded, "--plan", folder / "plan.json")
     assert "sentiment" in printed.out
     assert "Page: " in printed.out
+    plan = results["provenance"]["plan"]
+    assert f"Plan: {plan}, written before any test row was read, kept." in printed.out
     second = json.loads(max((loaded / "runs").glob("*/results.json")).read_text())
     for one, two in zip(results["results"], second["results"], strict=True):
         assert one["losses"] == two["losses"], "the same study gave other losses"

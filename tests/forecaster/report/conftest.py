@@ -194,6 +194,7 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             for group, value in (("price", 0.0121), ("sentiment", 0.0004))
         ],
         "clocks": clocks(),
+        "deviations": ["the number of looks at these data: 1 was planned, and 2 was done"],
         "audit": {"clean": True, "checked": 214, "cuts": ["2025-05-14T00:00:00+00:00"]},
         "provenance": {
             "version": "0.1.0",

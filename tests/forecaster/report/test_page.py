@@ -253,6 +253,16 @@ def test_the_clock_curve_stands_beside_the_word(small: Run) -> None:
     assert "What hangs on the clock" not in render_page(*small), "runs of before have none"
 
 
+def test_every_deviation_from_the_plan_is_told(small: Run) -> None:
+    text = " ".join(Page(render_page(*small)).text.split())
+    assert "Deviation from the plan. The number of looks at these data: 1 was planned" in text
+    assert "written before any test row was read; 1 deviation from it, among the caveats" in text
+    small[0]["deviations"] = []
+    text = " ".join(Page(render_page(*small)).text.split())
+    assert "written before any test row was read; kept" in text
+    assert "Deviation" not in text
+
+
 def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
     results, series = small
     new = ("calibration", "importance")
