@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from moodtape.commands.console import note, print_json, print_table, say, steps
 from moodtape.commands.options import ConfigFiles, Json, Project, Quiet, settings_of
@@ -16,7 +18,27 @@ from moodtape.errors import UsageError
 if TYPE_CHECKING:
     from moodtape.ingest.importer import FileResult, What
 
+
+class KindFirst(TyperGroup):
+    """A group that, given a file where the kind of what it holds should stand, says so."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command of a kind.
+
+        Raises:
+            UsageError: it is a file.
+        """
+        if args and args[0] not in self.commands and Path(args[0]).exists():
+            kinds = ", ".join(name for name in self.commands if name != "export")
+            raise UsageError(
+                f"What does {args[0]} hold? Say one of {kinds}:"
+                f" moodtape import bars {shlex.quote(args[0])}"
+            )
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=KindFirst,
     help="Take bars, metrics or documents in from CSV, JSONL or Parquet files.",
     no_args_is_help=True,
     invoke_without_command=True,

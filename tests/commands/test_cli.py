@@ -69,6 +69,17 @@ def test_init_makes_a_project_once(tmp_path: Path, run: Callable[..., Any]) -> N
     assert not (tmp_path / "pair").exists()
 
 
+def test_a_file_without_its_kind_is_asked_for_it(
+    project: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    file = tmp_path / "my bars.csv"
+    file.write_text("")
+    done = run("import", str(file), "--project", project)
+    assert done.code == 2
+    assert "Say one of bars, metrics, documents" in done.err
+    assert f"moodtape import bars '{file}'" in done.err
+
+
 def test_import_counts_and_knows_what_it_has(
     project: Path, files: Path, run: Callable[..., Any]
 ) -> None:
