@@ -16,10 +16,15 @@ from moodtape.config import Config
 from moodtape.forecaster.arms import Arm, real_arm
 from moodtape.forecaster.baselines import baselines
 from moodtape.forecaster.calibration import Calibrated, calibrated
-from moodtape.forecaster.cells import CellFitter, CellStore, cells_of, fit_or_load
-from moodtape.forecaster.fitted import fitted_baselines
+from moodtape.forecaster.cells import (
+    CellFitter,
+    CellStore,
+    baseline_cells,
+    cells_of,
+    fit_or_load,
+)
+from moodtape.forecaster.fitted import called
 from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
-from moodtape.forecaster.scaling import scaled_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,23 +146,26 @@ def run_rules(
     folds: Sequence[Fold],
     config: Config | None = None,
     progress: Progress | None = None,
+    kept: CellStore | None = None,
 ) -> Rules:
     """Return the forecasts of all baselines on all test rows, calibrated like those of an arm.
 
     Args:
         config: names the fitted baselines; without one there are the rules of thumb alone.
-        progress: told of each fold before its baselines are fitted.
+        progress, kept: as of `run_study`.
     """
     forecasts: dict[str, list[Mapping[str, Floats]]] = {}
     corrected: dict[str, list[Calibrated]] = {}
+    fitter = None if config is None else CellFitter(dataset, folds, (), config)
     for fold in (fold for fold in folds if len(fold.test)):
         rows, tested = np.concatenate([fold.calibrate, fold.test]), len(fold.calibrate)
         found = baselines(dataset, fold, rows)
-        if config is not None:
-            if progress is not None:
-                progress(f"baselines: fold {fold.number + 1}")
-            scaled = scaled_features(dataset, fold)
-            found |= fitted_baselines(dataset, scaled, fold, rows, config)
+        if config is not None and fitter is not None:
+            for cell in baseline_cells([fold], config):
+                fitted = fit_or_load(cell, fitter, cell.open(config), kept, progress)
+                for key, values in fitted.items():
+                    name = called(cell.forecaster, dataset.targets[key].name)
+                    found.setdefault(name, {})[key] = values
         for name, by_key in found.items():
             forecasts.setdefault(name, []).append({k: v[tested:] for k, v in by_key.items()})
             corrected.setdefault(name, []).append(

@@ -21,8 +21,10 @@ import numpy as np
 from moodtape.config import Config
 from moodtape.forecaster.arms import PLANTED, Arm
 from moodtape.forecaster.arrays import read_arrays, write_arrays
+from moodtape.forecaster.copies import copies_of
+from moodtape.forecaster.fitted import open_baseline, text_free
 from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
-from moodtape.forecaster.inputs import Draw, build_inputs
+from moodtape.forecaster.inputs import Draw, Inputs, build_inputs
 from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.shift import shift_room
 
@@ -36,17 +38,36 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 
+ARM, BASELINE, IMPORTANCE = "arm", "baseline", "importance"
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One fit of a study. fold: its number; seed: number of the seed or placebo draw."""
+    """One fit of a study.
+
+    forecaster: or baseline. fold: its number. arm: its name, empty for a baseline, which gets
+    what is no text. seed: number of the seed or placebo draw.
+    kind: ARM; BASELINE; or IMPORTANCE, whose forecasts are at the tested rows and their copies.
+    """
 
     forecaster: str
     fold: int
     arm: str
     seed: int
+    kind: str = ARM
 
     def __str__(self) -> str:
+        if self.kind == BASELINE:
+            return f"baselines: fold {self.fold + 1}, {self.forecaster}"
+        if self.kind == IMPORTANCE:
+            return f"importance: fold {self.fold + 1}, {self.forecaster}"
         return f"{self.forecaster}: fold {self.fold + 1}, {self.arm}, seed {self.seed + 1}"
+
+    def open(self, config: Config) -> FitPredict:
+        """Return what fits cells of this forecaster or baseline."""
+        if self.kind == BASELINE:
+            return open_baseline(self.forecaster, config)
+        return FORECASTERS[self.forecaster].open(config)
 
 
 def cells_of(forecaster: str, folds: Sequence[Fold], arms: Sequence[Arm], seeds: int) -> list[Cell]:
@@ -58,6 +79,23 @@ def cells_of(forecaster: str, folds: Sequence[Fold], arms: Sequence[Arm], seeds:
         if len(fold.test)
         for arm in arms
         for seed in range(fits(arm, seeds))
+    ]
+
+
+def baseline_cells(folds: Sequence[Fold], config: Config) -> list[Cell]:
+    """Return the cells of all fitted baselines, fold by fold."""
+    return [
+        Cell(name, fold.number, "", 0, BASELINE)
+        for fold in folds
+        if len(fold.test)
+        for name in config.ablation.baselines
+    ]
+
+
+def importance_cells(forecaster: str, folds: Sequence[Fold], arm: Arm) -> list[Cell]:
+    """Return the cells that tell what the forecasts of an arm rest on, one a fold."""
+    return [
+        Cell(forecaster, fold.number, arm.name, 0, IMPORTANCE) for fold in folds if len(fold.test)
     ]
 
 
@@ -78,14 +116,36 @@ class CellFitter:
         self._scaled: tuple[int, Floats] | None = None
 
     def fit(self, cell: Cell, fit_predict: FitPredict) -> Mapping[str, Floats]:
-        """Return forecasts by target key at the fold's calibrating rows, then its tested ones."""
-        fold, arm = self._folds[cell.fold], self._arms[cell.arm]
+        """Return forecasts by target key: at the fold's calibrating rows, then its tested ones.
+
+        Of importance, at the tested rows and then at their copies, in the order of `Copies.rows`.
+        """
+        fold = self._folds[cell.fold]
+        rows = np.concatenate([fold.calibrate, fold.test])
+        if cell.kind == IMPORTANCE:
+            dataset, inputs, rows = self._copied(self._arms[cell.arm], fold)
+            return fit_predict(dataset, inputs, fold, rows, seed=cell.seed)
+        return fit_predict(self._dataset, self._inputs(cell, fold), fold, rows, seed=cell.seed)
+
+    def _inputs(self, cell: Cell, fold: Fold) -> Inputs:
+        if cell.kind == BASELINE:
+            return text_free(self._dataset, self._features(fold), self._config)
+        arm = self._arms[cell.arm]
         # An effect is planted once, as the real texts are there once.
         number = 0 if arm.treatment == PLANTED else cell.seed
         draw = Draw(number, self._config.seed, self._room, fold, self._gains)
-        inputs = build_inputs(self._dataset, self._features(fold), arm, draw)
-        rows = np.concatenate([fold.calibrate, fold.test])
-        return fit_predict(self._dataset, inputs, fold, rows, seed=cell.seed)
+        return build_inputs(self._dataset, self._features(fold), arm, draw)
+
+    def _copied(self, arm: Arm, fold: Fold) -> tuple[Dataset, Inputs, Rows]:
+        """Return dataset and inputs with copies behind, and the rows in question.
+
+        Every fold is filled up to the longest one, so that a network is compiled once.
+        """
+        plans = copies_of(self._dataset, arm, list(self._folds.values()), self._config)
+        longest, plan = max(plan.length for plan in plans.values()), plans[fold.number]
+        inputs = build_inputs(self._dataset, self._features(fold), arm)
+        longer, more = plan.added(self._dataset, inputs, longest)
+        return longer, more, np.concatenate([fold.test, *(at for _, at in plan.rows)])
 
     def _features(self, fold: Fold) -> Floats:
         if self._scaled is None or self._scaled[0] != fold.number:
@@ -114,7 +174,8 @@ class CellStore:
 
     def _path(self, cell: Cell) -> Path:
         arm = hashlib.sha256(cell.arm.encode()).hexdigest()[:8]  # a user's arm has any name
-        return self.folder / f"{cell.forecaster}-fold{cell.fold}-{arm}-seed{cell.seed}.npz"
+        name = f"{cell.kind}-{cell.forecaster}-fold{cell.fold}-{arm}-seed{cell.seed}.npz"
+        return self.folder / name
 
 
 def fit_or_load(

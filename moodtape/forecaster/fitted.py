@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodtape.config import BaselineName, Config
+from moodtape.config import Config
 from moodtape.forecaster.arima import arima
 from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.forecasters import BOOSTING, FORECASTERS, LINEAR, FitPredict
@@ -29,30 +29,23 @@ if TYPE_CHECKING:
 RIDGE, LOGISTIC, TREES, ARIMA = "ridge", "logistic", "boosting", "ARIMA"
 
 
-def fitted_baselines(
-    dataset: Dataset, scaled: Floats, fold: Fold, rows: Rows, config: Config
-) -> dict[str, dict[str, Floats]]:
-    """Return forecasts at some rows by baseline name and target key.
-
-    ridge, logistic: the linear forecaster, logistic for direction; boosting: its trees;
-        ARIMA: of each symbol's own past alone. `ablation.baselines` names those wanted.
+def text_free(dataset: Dataset, scaled: Floats, config: Config) -> Inputs:
+    """Return the columns of every group but sentiment and the one under test, as a market.
 
     Args:
         scaled: the features as the fold's forecasters see them, shape (R, F).
-        rows: where to forecast, shape (m,).
     """
-    inputs = Inputs(_without_texts(dataset, scaled, config), np.zeros((len(scaled), 0)))
-    found: dict[str, dict[str, Floats]] = {}
-    for name in config.ablation.baselines:
-        forecasts = open_baseline(name, config)(dataset, inputs, fold, rows, seed=0)
-        for key, values in forecasts.items():
-            called = _called(name, dataset.targets[key].name)
-            found.setdefault(called, {})[key] = values
-    return found
+    unseen = {SENTIMENT, config.ablation.subject}
+    market = scaled[:, [i for i, c in enumerate(dataset.columns) if c.group not in unseen]]
+    return Inputs(market, np.zeros((len(scaled), 0)))
 
 
-def open_baseline(name: BaselineName, config: Config) -> FitPredict:
-    """Return what fits a baseline and forecasts; it reads the market alone."""
+def open_baseline(name: str, config: Config) -> FitPredict:
+    """Return what fits a baseline and forecasts; it reads the market alone.
+
+    Args:
+        name: one of `ablation.baselines`.
+    """
     if name == "arima":
         return _arima
     return FORECASTERS[LINEAR if name == "ridge" else BOOSTING].open(config)
@@ -66,13 +59,12 @@ def _arima(
     return arima(dataset, fold, rows)
 
 
-def _called(name: BaselineName, target: str) -> str:
+def called(name: str, target: str) -> str:
+    """Return what tables call a baseline's forecasts of a target.
+
+    ridge, logistic: the linear forecaster, logistic for direction; boosting: its trees;
+    ARIMA: of each symbol's own past alone.
+    """
     if name == "ridge":
         return LOGISTIC if target == "direction" else RIDGE
     return ARIMA if name == "arima" else TREES
-
-
-def _without_texts(dataset: Dataset, scaled: Floats, config: Config) -> Floats:
-    """Return the columns of every group but sentiment and the one under test. (R, F) -> (R, k)"""
-    unseen = {SENTIMENT, config.ablation.subject}
-    return scaled[:, [i for i, c in enumerate(dataset.columns) if c.group not in unseen]]

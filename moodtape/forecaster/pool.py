@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from moodtape.config import Config
 from moodtape.errors import MoodtapeError
-from moodtape.forecaster.cells import Cell, CellFitter, CellStore, fit_or_load
-from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
+from moodtape.forecaster.cells import BASELINE, Cell, CellFitter, CellStore, fit_or_load
+from moodtape.forecaster.forecasters import FitPredict
 
 if TYPE_CHECKING:
     from moodtape.forecaster.arms import Arm
@@ -34,12 +34,13 @@ class _Worker:
     fitter: CellFitter
     config: Config
     store: CellStore
-    opened: dict[str, FitPredict] = field(default_factory=dict)
+    opened: dict[tuple[str, bool], FitPredict] = field(default_factory=dict)
 
     def fit(self, cell: Cell) -> None:
-        if cell.forecaster not in self.opened:
-            self.opened[cell.forecaster] = FORECASTERS[cell.forecaster].open(self.config)
-        fit_or_load(cell, self.fitter, self.opened[cell.forecaster], self.store)
+        name = cell.forecaster, cell.kind == BASELINE
+        if name not in self.opened:
+            self.opened[name] = cell.open(self.config)
+        fit_or_load(cell, self.fitter, self.opened[name], self.store)
 
 
 _worker: _Worker | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,18 @@ from moodtape.forecaster.answers import (
     would_help,
 )
 from moodtape.forecaster.arms import CONTROLS, PLANTED, real_arm
-from moodtape.forecaster.cells import CellStore, cells_of
+from moodtape.forecaster.cells import (
+    Cell,
+    CellStore,
+    baseline_cells,
+    cells_of,
+    importance_cells,
+)
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.features.chosen import chosen_features
-from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, FitPredict
+from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
 from moodtape.forecaster.importance import Importance, importance
 from moodtape.forecaster.pool import fit_cells
 from moodtape.forecaster.runs import config_hash
@@ -121,15 +127,13 @@ def fit_studies(
         jobs: processes that fit cells at once; more than one need a store to meet in.
     """
     started = time.monotonic()
-    names = forecasters(ground)
-    told = _counted(progress, _cells(ground, names))
+    names, cells = forecasters(ground), cells_of_study(ground)
+    told = _counted(progress, cells, kept)
     if kept is not None and jobs > 1:
-        seeds = ground.config.training.seeds
-        cells = [c for name in names for c in cells_of(name, ground.folds, ground.arms, seeds)]
         fit_cells(cells, ground.dataset, ground.folds, ground.arms, ground.config, kept, jobs, told)
     opened = {name: FORECASTERS[name].open(ground.config) for name in names}
     network = next((o for o in opened.values() if isinstance(o, NetworkForecaster)), None)
-    rules = run_rules(ground.dataset, ground.folds, ground.config, told)
+    rules = run_rules(ground.dataset, ground.folds, ground.config, told, kept)
     studies = [
         run_study(
             ground.dataset, ground.folds, ground.arms, ground.config, name, opened[name], told,
@@ -138,21 +142,30 @@ def fit_studies(
         for name in names
     ]  # fmt: skip
     log = tuple(network.log) if network else ()
-    rests_on = _importance(ground, names[0], opened[names[0]], told)
+    rests_on = None
+    if ground.config.ablation.importance_draws:
+        rests_on = importance(
+            ground.dataset, ground.folds, real_arm(ground.arms), ground.config, names[0],
+            opened[names[0]], told, kept,
+        )  # fmt: skip
     return Outcome(
         tuple(studies), (), log, network.device if network else None,
         time.monotonic() - started, rests_on,
     )  # fmt: skip
 
 
-def _importance(
-    ground: Ground, name: str, fit_predict: FitPredict, told: Callable[[str], None] | None
-) -> Importance | None:
-    if not ground.config.ablation.importance_draws:
-        return None
-    return importance(
-        ground.dataset, ground.folds, real_arm(ground.arms), ground.config, name, fit_predict, told
-    )
+def cells_of_study(ground: Ground) -> list[Cell]:
+    """Return every cell of a study: of its forecasters, its baselines and what they rest on."""
+    names, config = forecasters(ground), ground.config
+    cells = [
+        cell
+        for name in names
+        for cell in cells_of(name, ground.folds, ground.arms, config.training.seeds)
+    ]
+    cells += baseline_cells(ground.folds, config)
+    if config.ablation.importance_draws:
+        cells += importance_cells(names[0], ground.folds, real_arm(ground.arms))
+    return cells
 
 
 def _younger_than_scorer(ground: Ground) -> np.datetime64 | None:
@@ -204,23 +217,17 @@ def _detectable(
     return smallest_effects(cases, found, dataset, ground.folds, planted[0], config, tell)
 
 
-def _cells(ground: Ground, names: list[str]) -> int:
-    """Return how many fits there are in all, a fold's baselines counted as one."""
-    seeds = ground.config.training.seeds
-    fits = sum(FORECASTERS[name].fits(arm, seeds) for name in names for arm in ground.arms)
-    fits += 1 if ground.config.ablation.importance_draws else 0
-    return (fits + 1) * sum(1 for fold in ground.folds if len(fold.test))
-
-
-def _counted(progress: Progress | None, total: int) -> Callable[[str], None] | None:
-    """Return a callback that counts the cells it is told of."""
+def _counted(
+    progress: Progress | None, cells: Sequence[Cell], kept: CellStore | None
+) -> Callable[[str], None] | None:
+    """Return a callback that counts the cells it is told of, after those that are kept."""
     if progress is None:
         return None
-    done = 0
+    done = 0 if kept is None else sum(kept.load(cell) is not None for cell in cells)
 
     def tell(cell: str) -> None:
         nonlocal done
-        progress(done, total, cell)
+        progress(done, len(cells), cell)
         done += 1
 
     return tell

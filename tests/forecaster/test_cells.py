@@ -11,8 +11,16 @@ import pytest
 from moodtape.config import Config
 from moodtape.errors import UsageError
 from moodtape.forecaster.ablation import Study, run_study
-from moodtape.forecaster.arms import arms_of
-from moodtape.forecaster.cells import Cell, CellStore, cells_of
+from moodtape.forecaster.arms import arms_of, real_arm
+from moodtape.forecaster.cells import (
+    ARM,
+    Cell,
+    CellFitter,
+    CellStore,
+    baseline_cells,
+    cells_of,
+    importance_cells,
+)
 from moodtape.forecaster.forecasters import LINEAR, NETWORK
 from moodtape.forecaster.linear import fit_predict_linear
 from moodtape.forecaster.pool import fit_cells
@@ -122,6 +130,7 @@ def test_two_processes_give_the_bits_of_one(dataset: Any, tmp_path: Path) -> Non
     folds, arms = parts(dataset)
     store, told = CellStore(tmp_path / "cells"), []
     cells = [c for name in (LINEAR, "boosting") for c in cells_of(name, folds, arms, 3)]
+    cells += baseline_cells(folds, CONFIG) + importance_cells(LINEAR, folds, real_arm(arms))
     fit_cells(cells, dataset, folds, arms, CONFIG, store, 2, told.append)
     assert sorted(told) == sorted(map(str, cells))
     told.clear()
@@ -131,6 +140,14 @@ def test_two_processes_give_the_bits_of_one(dataset: Any, tmp_path: Path) -> Non
         shared = run_study(dataset, folds, arms, CONFIG, name, kept=store, progress=told.append)
         assert told == []
         assert same(shared, run_study(dataset, folds, arms, CONFIG, name))
+    fitter = CellFitter(dataset, folds, arms, CONFIG)
+    for cell in cells:
+        if cell.kind != ARM:
+            found, _ = store.load(cell) or ({}, {})
+            here = fitter.fit(cell, cell.open(CONFIG))
+            assert {key: v.tobytes() for key, v in here.items()} == {
+                key: v.tobytes() for key, v in found.items()
+            }, cell
 
 
 def test_an_error_in_a_process_is_that_error_here(

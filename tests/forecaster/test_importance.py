@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from moodtape.config import Config
 from moodtape.forecaster.ablation import run_study
 from moodtape.forecaster.arms import Arm
+from moodtape.forecaster.cells import CellStore
+from moodtape.forecaster.copies import Copies, shuffled
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
-from moodtape.forecaster.importance import _Copies, _shuffled, importance
+from moodtape.forecaster.importance import importance
 from moodtape.forecaster.inputs import build_inputs
 from moodtape.forecaster.metrics import deciding_loss
 from moodtape.forecaster.scaling import scaled_features
@@ -67,7 +70,7 @@ def test_its_losses_are_those_of_the_study(dataset: Any) -> None:
 
 def test_copies_differ_in_their_own_group_alone_and_each_window_is_whole(dataset: Any) -> None:
     fold = folds(dataset)[0]
-    plan = _Copies.plan(dataset, ARM, fold, CONFIG)
+    plan = Copies.plan(dataset, ARM, fold, CONFIG)
     inputs = build_inputs(dataset, scaled_features(dataset, fold), ARM)
     longer, more = plan.added(dataset, inputs, plan.length + 5)
     assert len(longer.symbol) == len(more.market) == len(more.subject) == plan.length + 5
@@ -87,7 +90,7 @@ def test_copies_differ_in_their_own_group_alone_and_each_window_is_whole(dataset
 
 def test_a_copy_tells_of_the_tested_stretch_in_blocks() -> None:
     stretch = np.arange(100, 700)
-    found = _shuffled(stretch, 60, np.random.default_rng(1))
+    found = shuffled(stretch, 60, np.random.default_rng(1))
     assert np.array_equal(np.sort(found), stretch)
     breaks = np.flatnonzero(np.diff(found) != 1)
     assert 5 <= len(breaks) <= 10, "ten blocks, one of which holds the turn"
@@ -110,3 +113,14 @@ def test_the_answers_of_copies_and_of_the_tested_rows_are_never_fitted(dataset: 
     importance(changed, folds(dataset)[:1], ARM, CONFIG, LINEAR, spied)
     assert told[0]["return_1"].tobytes() == told[1]["return_1"].tobytes()
     assert np.isfinite(before.whole["return_1"]).all()
+
+
+def test_what_is_kept_is_not_fitted_again(dataset: Any, tmp_path: Path) -> None:
+    fit, store, told = FORECASTERS[LINEAR].open(CONFIG), CellStore(tmp_path / "cells"), []
+    first = importance(dataset, folds(dataset), ARM, CONFIG, LINEAR, fit, told.append, store)
+    assert told == ["importance: fold 1, linear", "importance: fold 2, linear"]
+    again = importance(dataset, folds(dataset), ARM, CONFIG, LINEAR, fit, told.append, store)
+    assert len(told) == 2
+    assert first.whole["return_1"].tobytes() == again.whole["return_1"].tobytes()
+    for group, by_key in first.shuffled.items():
+        assert by_key["return_1"].tobytes() == again.shuffled[group]["return_1"].tobytes()

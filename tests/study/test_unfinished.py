@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from moodtape.errors import UsageError
-from moodtape.forecaster.cells import Cell
+from moodtape.forecaster.cells import Cell, CellStore
 from moodtape.forecaster.checkpoint import held
+from moodtape.forecaster.runs import plain
+from moodtape.study.ablate import cells_of_study, fit_studies
 from moodtape.study.ground import Ground
 from moodtape.study.unfinished import run_of_study
 
@@ -56,3 +58,24 @@ def test_neither_another_verb_nor_another_process_goes_on_with_it(
         assert folder != first
         with pytest.raises(UsageError), held(folder):
             pass
+
+
+def test_nothing_that_is_finished_is_fitted_again(ground: Ground, tmp_path: Path) -> None:
+    store, told = CellStore(tmp_path / "cells"), []
+
+    def tell(*step: Any) -> None:
+        told.append(step)
+
+    first = fit_studies(ground, tell, store)
+    cells = cells_of_study(ground)
+    assert {cell.kind for cell in cells} == {"arm", "baseline", "importance"}
+    assert [done for done, _, _ in told] == list(range(len(cells)))
+    assert sorted(what for _, _, what in told) == sorted(map(str, cells))
+    told.clear()
+    again = fit_studies(ground, tell, store)
+    assert told == []
+    assert plain(again.studies[0].baselines) == plain(first.studies[0].baselines)
+    assert plain(again.importance.shuffled) == plain(first.importance.shuffled)  # type: ignore[union-attr]
+    next(iter(sorted(store.folder.glob("baseline-*")))).unlink()
+    fit_studies(ground, tell, store)
+    assert told == [(len(cells) - 1, len(cells), "baselines: fold 1, ridge")]
