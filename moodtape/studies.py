@@ -15,7 +15,7 @@ from moodtape.study.project import Steps, ground_of, hour_rules, note_run, wareh
 if TYPE_CHECKING:
     from moodtape.audit import AuditResult
     from moodtape.forecaster.cells import CellStore
-    from moodtape.storage.ledger import Earlier
+    from moodtape.study.before import Before
     from moodtape.study.clocks import Bench
     from moodtape.study.ground import Ground, Question
 
@@ -168,14 +168,13 @@ def _ablate(
     from moodtape.forecaster.report.page import render_page, write_csvs
     from moodtape.forecaster.runs import write_json, write_table, write_text
     from moodtape.study.ablate import run_ablation, trials_of
-    from moodtape.study.before import before_of
     from moodtape.study.beside import beside_of
     from moodtape.study.plan import deviations, write_plan
     from moodtape.study.results import ablation_results
     from moodtape.study.series import predictions_table, report_series
 
     run_id, trials = folder.name, trials_of(ground)
-    before = before_of(ground.config, _earlier(settings, trials))
+    before = _before(settings, ground, trials)
     plan = write_plan(folder, ground, before, planned)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
     outcome = run_ablation(ground, audited.clean, tell, before, kept, jobs)
@@ -211,16 +210,20 @@ def _as_json(results: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _earlier(settings: Settings, trials: Sequence[Mapping[str, Any]]) -> dict[str, Earlier]:
-    """Return by question what was looked at before over mostly the same time."""
+def _before(settings: Settings, ground: Ground, trials: Sequence[Mapping[str, Any]]) -> Before:
+    """Return what was looked at before over mostly the same time, and the words that stand."""
     from moodtape.storage.ledger import earlier_looks
-    from moodtape.study.before import question_key
+    from moodtape.storage.looks import last_word
+    from moodtape.study.before import before_of, question_key
 
     with warehouse_of(settings).read() as connection:
-        return {
-            question_key(t["symbol"], t["target"], t["horizon_bars"]): earlier_looks(connection, t)
-            for t in trials
-        }
+        earlier, last = {}, {}
+        for t in trials:
+            question = question_key(t["symbol"], t["target"], t["horizon_bars"])
+            earlier[question] = earlier_looks(connection, t)
+            if (stands := last_word(connection, t)) is not None:
+                last[question, t["forecaster"]] = stands
+    return before_of(ground.config, earlier, last)
 
 
 def _enter(
@@ -231,15 +234,18 @@ def _enter(
     command: str,
     now: datetime,
 ) -> None:
-    """Enter the study and its trials in the ledger."""
+    """Enter the study in the ledger, and the trials that were given a word of their own."""
     words = {
         (r["symbol"], r["target"], r["horizon_bars"], r["forecaster"]): r["verdict"]
         for r in results["results"]
+        if r["last_word"] is None
     }
-    for trial in trials:
-        trial["verdict"] = words[
-            trial["symbol"], trial["target"], trial["horizon_bars"], trial["forecaster"]
-        ]
+    keys = ("symbol", "target", "horizon_bars", "forecaster")
+    trials = [
+        {**trial, "verdict": words[key]}
+        for trial in trials
+        if (key := tuple(trial[k] for k in keys)) in words
+    ]
     note_run(settings, run_id, "ablate", command, {"trials": len(trials)}, now, trials)
 
 

@@ -40,7 +40,7 @@ def record_trials(
             WHEN NOT MATCHED THEN INSERT
             """,
             [
-                _trial_id(trial),
+                trial_id(trial),
                 *(trial[k] for k in (*_IDENTITY, "verdict")),
                 now,
                 run_id,
@@ -60,7 +60,7 @@ class Earlier:
     """What was looked at over mostly the same time before a trial was first entered.
 
     configs: other configs that asked the same question.
-    spans: other spans over which the same config asked it.
+    spans: other spans of the same record over which the same config asked it (`looks.py`).
     hypotheses: questions that other configs asked, this one or any other.
     """
 
@@ -79,6 +79,8 @@ def earlier_looks(connection: Connection, trial: Mapping[str, Any]) -> Earlier:
 
     A trial that was entered before, a rerun, counts what stood there then.
     """
+    from moodtape.storage.looks import spans_looked_at
+
     rows = connection.execute(
         """
         WITH earlier AS (
@@ -97,14 +99,14 @@ def earlier_looks(connection: Connection, trial: Mapping[str, Any]) -> Earlier:
         )
         SELECT
             count(DISTINCT config_hash) FILTER (WHERE same AND NOT same_config),
-            count(DISTINCT (test_from, test_until)) FILTER (WHERE same AND same_config),
             count(DISTINCT (config_hash, symbol, target, horizon_bars))
                 FILTER (WHERE NOT same_config)
         FROM earlier
         """,
-        {k: trial[k] for k in _IDENTITY if k != "forecaster"} | {"trial_id": _trial_id(trial)},
+        {k: trial[k] for k in _IDENTITY if k != "forecaster"} | {"trial_id": trial_id(trial)},
     ).fetchall()
-    return Earlier(*map(int, rows[0]))
+    configs, hypotheses = map(int, rows[0])
+    return Earlier(configs, spans_looked_at(connection, trial), hypotheses)
 
 
 def newest_verdicts(connection: Connection) -> dict[str, str]:
@@ -121,7 +123,8 @@ def newest_verdicts(connection: Connection) -> dict[str, str]:
     return dict(rows)
 
 
-def _trial_id(trial: Mapping[str, Any]) -> str:
+def trial_id(trial: Mapping[str, Any]) -> str:
+    """Return the hash by which a trial is known."""
     what = [str(trial[k]) for k in _IDENTITY]
     return hashlib.sha256("\x00".join(what).encode()).hexdigest()[:20]
 

@@ -2,7 +2,8 @@
 
 Each hypothesis of an earlier trial over mostly the same test span joins the family with a
 p-value of one. The same config over another span is the next look at a growing record: look
-k is tested at level / (k (k + 1)), so that all later looks together spend half a level.
+k is tested at level / (k (k + 1)), so that all later looks together spend half a level, and
+allowed when the tested time has grown by a quarter. Until then the last word stands.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from moodtape.config import Config
 
 if TYPE_CHECKING:
     from moodtape.storage.ledger import Earlier
+    from moodtape.storage.looks import LastWord
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,27 @@ class Before:
 
     level: one-sided, of the family. hypotheses: tried before; each joins the family.
     look: by question, the number of this look.
+    last: by question and forecaster, the word that stands since it is too early for another.
     """
 
     level: float
     hypotheses: int = 0
     look: Mapping[str, int] = field(default_factory=dict)
+    last: Mapping[tuple[str, str], LastWord] = field(default_factory=dict)
 
 
-def before_of(config: Config, earlier: Mapping[str, Earlier]) -> Before:
-    """Return what the ledger's counts cost."""
+def before_of(
+    config: Config,
+    earlier: Mapping[str, Earlier],
+    last: Mapping[tuple[str, str], LastWord] | None = None,
+) -> Before:
+    """Return what the ledger's counts cost, and the words that stand."""
     spans = max((e.spans for e in earlier.values()), default=0)
     return Before(
         level=level_of_look(config.verdict.level, 1 + spans),
         hypotheses=max((e.hypotheses for e in earlier.values()), default=0),
         look={question: e.look for question, e in earlier.items()},
+        last=last or {},
     )
 
 

@@ -14,6 +14,7 @@ from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.runs import provenance
 from moodtape.storage import summary
 from moodtape.storage.db import Warehouse
+from moodtape.storage.looks import LastWord
 from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before, question_key
 from moodtape.study.beside import Beside, notes_of
@@ -21,7 +22,7 @@ from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import importance_rows
 from moodtape.study.ground import Ground
 from moodtape.study.rivals import rival_results
-from moodtape.study.sentences import LOSS_NAMES, sentence
+from moodtape.study.sentences import LOSS_NAMES, sentence, standing
 
 SCHEMA_VERSION = 1
 UNSTAMPED_SHARE = 0.05
@@ -146,14 +147,32 @@ def _answer(
     tested = [fold for fold in ground.folds if len(fold.test)]
     question = (answer.symbol, answer.target, answer.horizon_bars)
     notes = notes_of(beside, ground, question, answer.forecaster)
+    last = before.last.get((asked, answer.forecaster)) if audit["clean"] else None
     return {
         "symbol": answer.symbol,
         "target": answer.target,
         "horizon_bars": answer.horizon_bars,
         "forecaster": answer.forecaster,
         "decides": answer.forecaster == config.verdict.forecaster,
-        "verdict": answer.verdict.word,
-        "sentence": sentence(
+        "verdict": last.verdict if last else answer.verdict.word,
+        "last_word": {
+            "said_at": last.said_at,
+            "run": last.run,
+            "next_look": _next_look(ground, last),
+        }
+        if last
+        else None,
+        "sentence": standing(
+            answer,
+            ground.question.subject,
+            ground.dataset.interval,
+            config.market.calendar,
+            last.verdict,
+            last.said_at,
+            _next_look(ground, last),
+        )
+        if last
+        else sentence(
             answer,
             ground.question.subject,
             ground.dataset.interval,
@@ -161,7 +180,7 @@ def _answer(
             look,
             notes,
         ),
-        "reasons": list(answer.verdict.reasons),
+        "reasons": [] if last else list(answer.verdict.reasons),
         "loss": LOSS_NAMES[answer.target],
         "effect": answer.effect,
         "interval": list(answer.interval),
@@ -170,7 +189,7 @@ def _answer(
         "effect_echo": answer.effects[ECHO],
         "interval_echo": list(answer.intervals[ECHO]),
         "p": dict(answer.p),
-        "p_adjusted": answer.verdict.p_adjusted,
+        "p_adjusted": None if last else answer.verdict.p_adjusted,
         "margin": evidence.margin,
         "minimum_detectable_effect": detectable.smallest if detectable else None,
         "detectable": None
@@ -213,6 +232,16 @@ def _answer(
         "seed_effects": list(answer.seed_effects),
         "dm": asdict(answer.dm) if answer.dm else None,
     }
+
+
+def _next_look(ground: Ground, last: LastWord) -> datetime:
+    """Return about when the tested time is long enough for another word.
+
+    A study that begins at the same time tests the same share of what it then spans.
+    """
+    tested = [fold for fold in ground.folds if len(fold.test)]
+    has = from_datetime64(tested[-1].test_until) - from_datetime64(tested[0].test_from)
+    return ground.span.until + (last.needed - has) / ground.config.walk_forward.test_fraction
 
 
 def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 
 from moodtape.clock import format_duration, parse_duration
 from moodtape.forecaster.answers import Answer
@@ -35,9 +36,8 @@ def sentence(
         look: number of this look at these data; a second one is said.
         beside: what a `helps` must say besides.
     """
-    when = ahead(answer.horizon_bars, interval, calendar)
-    what = f"{WHAT[answer.target]} {answer.symbol} {when} ahead"
-    name, plural = ("on-chain metrics", True) if subject == "onchain" else ("sentiment", False)
+    what = _what(answer, interval, calendar)
+    name, plural = _named(subject)
     effect = _effect(answer, "them" if plural else "it")
     word = answer.verdict.word
     if word == CANNOT_TELL:
@@ -45,16 +45,50 @@ def sentence(
         notes = (*answer.verdict.reasons, *_seen(answer), *_look(look))
         tail = f" ({'; '.join(notes)})" if notes else ""
         return f"Cannot tell whether {name} {helps} forecast {what}: {effect}{tail}."
-    verb = {
-        HELPS: "help" if plural else "helps",
-        HURTS: "hurt" if plural else "hurts",
-        DOES_NOT_HELP: "do not help" if plural else "does not help",
-    }[word]
+    verb = _verb(word, plural)
     notes = (*_notes(answer), *(beside if word == HELPS else ()), *_look(look))
     tail = f" ({'; '.join(notes)})" if notes else ""
     if word == HURTS:
         return f"{_first(name)} {verb} the forecast of {what}: {effect}{tail}."
     return f"{_first(name)} {verb} forecast {what}: {effect}{tail}."
+
+
+def standing(
+    answer: Answer, subject: str, interval: str, calendar: str, word: str, said_at: datetime,
+    next_look: datetime,
+) -> str:  # fmt: skip
+    """Return the sentence of a word that was said before and stands until the next look."""
+    what = _what(answer, interval, calendar)
+    name, plural = _named(subject)
+    if word == CANNOT_TELL:
+        lead = f"Cannot tell whether {name} {'help' if plural else 'helps'} forecast {what}"
+    elif word == HURTS:
+        lead = f"{_first(name)} {_verb(word, plural)} the forecast of {what}"
+    else:
+        lead = f"{_first(name)} {_verb(word, plural)} forecast {what}"
+    return (
+        f"{lead}, as said on {said_at:%Y-%m-%d}: the tested time has not grown by a quarter since,"
+        f" so this is no new look (the next is due about {next_look:%Y-%m-%d})."
+    )
+
+
+def _what(answer: Answer, interval: str, calendar: str) -> str:
+    when = ahead(answer.horizon_bars, interval, calendar)
+    return f"{WHAT[answer.target]} {answer.symbol} {when} ahead"
+
+
+def _named(subject: str) -> tuple[str, bool]:
+    """Return what is under test in words, and whether these are plural."""
+    return ("on-chain metrics", True) if subject == "onchain" else ("sentiment", False)
+
+
+def _verb(word: str, plural: bool) -> str:
+    verbs: dict[str, str] = {
+        HELPS: "help" if plural else "helps",
+        HURTS: "hurt" if plural else "hurts",
+        DOES_NOT_HELP: "do not help" if plural else "does not help",
+    }
+    return verbs[word]
 
 
 def _notes(answer: Answer) -> tuple[str, ...]:

@@ -236,6 +236,31 @@ def test_a_study_from_files_to_page(
     assert Path(older.out.strip()).read_text() == page, "runs of before gates were kept have none"
 
 
+def test_a_night_later_the_last_word_stands_and_a_quarter_later_there_is_another(
+    loaded: Path, run: Callable[..., Any]
+) -> None:
+    def ask(until: str) -> dict[str, Any]:
+        done = run(
+            *("ablate", "--json", "--target", "return", "--until", until, "--project", loaded)
+        )
+        assert done.code == 0, done.err
+        [answer] = json.loads(done.out)["results"]
+        return dict(answer)
+
+    first, night, quarter = ask("2025-01-24"), ask("2025-01-25"), ask("2025-01-29")
+    assert first["last_word"] is None
+    assert night["last_word"]["run"] == first["run"]
+    assert night["verdict"] == first["verdict"]
+    assert "as said on" in night["sentence"]
+    assert quarter["last_word"] is None
+    assert quarter["look"] == 2, "the night between was no look"
+    assert quarter["level"] == pytest.approx(0.025 / 6)
+    rows = duckdb.connect(str(loaded / "moodtape.duckdb"), read_only=True).execute(
+        "SELECT run_id FROM trial ORDER BY test_until"
+    )
+    assert rows.fetchall() == [(first["run"],), (quarter["run"],)]
+
+
 def moodtape_words() -> tuple[str, ...]:
     from moodtape.forecaster.verdict import WORDS
 

@@ -16,6 +16,7 @@ from moodtape.storage.ledger import (
     record_trials,
     store_forecasts,
 )
+from moodtape.storage.looks import LastWord, last_word
 
 DAY = timedelta(days=1)
 
@@ -127,6 +128,60 @@ def test_the_same_config_over_a_longer_span_is_the_next_look(
     assert earlier_looks(connection, trial(now)) == Earlier(), "a rerun of the first"
     much_later = trial(now, test_from=now + 20 * DAY, test_until=now + 30 * DAY)
     assert earlier_looks(connection, much_later) == Earlier(), "other data"
+    linked = trial(now, test_until=now + 25 * DAY, test_from=now + 5 * DAY)
+    record_trials(connection, [linked], "run-4", now + 4 * DAY)
+    assert earlier_looks(connection, much_later).spans == 1
+    touching = trial(now, test_from=now + DAY, test_until=now + 6 * DAY)
+    record_trials(connection, [touching], "run-5", now + 5 * DAY)
+    assert earlier_looks(connection, much_later).spans == 5, "one record, that grew"
+
+
+def grown(now: datetime, days: float, **changed: Any) -> dict[str, Any]:
+    """Return a study over a longer span; its test begins later, too."""
+    more = days * DAY
+    return trial(now, test_from=now - 10 * DAY + more / 2, test_until=now + more, **changed)
+
+
+@pytest.mark.parametrize(("days", "stands"), [(1, True), (4.9, True), (5, False), (9, False)])
+def test_the_last_word_stands_until_the_tested_time_has_grown_by_a_quarter(
+    connection: Any, now: datetime, days: float, stands: bool
+) -> None:
+    record_trials(connection, [trial(now, verdict="helps")], "run-1", now)
+    found = last_word(connection, grown(now, days))
+    assert (found is not None) is stands
+    if found is not None:
+        assert found == LastWord("helps", now, "run-1", 10 * DAY)
+        assert found.needed == 12.5 * DAY
+
+
+def test_the_newest_word_of_the_same_forecaster_stands(connection: Any, now: datetime) -> None:
+    for days, word in ((0, "helps"), (5, "hurts"), (6, EVALUATED)):
+        made = grown(now, days, verdict=word) if days else trial(now, verdict=word)
+        record_trials(connection, [made], f"run-{days}", now + days * DAY)
+    record_trials(connection, [grown(now, 7, forecaster="linear")], "run-7", now + 7 * DAY)
+    found = last_word(connection, grown(now, 8))
+    assert found == LastWord("hurts", now + 5 * DAY, "run-5", 12.5 * DAY)
+    evaluated = last_word(connection, grown(now, 6))
+    assert evaluated == found, "what was only evaluated has no word yet"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"config_hash": "b"}, {"symbol": "ETH"}, {"target": "direction"}]
+)
+def test_another_question_has_no_word_to_stand(
+    connection: Any, now: datetime, changed: dict[str, Any]
+) -> None:
+    record_trials(connection, [trial(now, **changed)], "run-1", now)
+    assert last_word(connection, grown(now, 1)) is None
+
+
+def test_a_rerun_a_shorter_span_and_other_time_have_their_own_word(
+    connection: Any, now: datetime
+) -> None:
+    record_trials(connection, [trial(now)], "run-1", now)
+    assert last_word(connection, trial(now)) is None
+    assert last_word(connection, trial(now, test_until=now - DAY)) is None
+    assert last_word(connection, trial(now, test_from=now, test_until=now + DAY)) is None
 
 
 def forecast(now: datetime, **changed: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 
 from moodtape.forecaster.runs import plain
 from moodtape.storage.db import Warehouse
+from moodtape.storage.looks import LastWord
 from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before
 from moodtape.study.ground import Ground
@@ -36,7 +37,7 @@ ANSWER = {
         "fold_effects",
         "seed_effects",
     ),
-    "dm",
+    *("dm", "last_word", "beside"),
 }
 TEXTS = {"source": "news", "collection": "wire", "assumed_share": 0.0, "promotion_share": 0.0,
          "state": "crawled"}  # fmt: skip
@@ -80,6 +81,33 @@ def test_every_key_that_others_build_on_is_there(results: dict[str, Any]) -> Non
         assert sum(f["n"] for f in answer["fold_effects"]) == answer["n"]
     looks = {answer["target"]: answer["look"] for answer in results["results"]}
     assert looks == {"return": 3, "direction": 1, "volatility": 1}
+
+
+def test_between_looks_the_last_word_stands_with_its_date(
+    warehouse: Warehouse, ground: Ground, outcome: Outcome
+) -> None:
+    said_at = datetime(2024, 2, 3, tzinfo=UTC)
+    last = LastWord("does not help", said_at, "run-0", timedelta(days=12))
+    before = Before(0.025, 0, {}, {("BTC return 1", "linear"): last})
+    made = ablation_results(warehouse, ground, outcome, AUDIT, before, "run-1", "ablate", NOW)
+    by_target = {answer["target"]: answer for answer in made["results"]}
+    stood = by_target["return"]
+    assert stood["verdict"] == "does not help"
+    assert stood["p_adjusted"] is None
+    assert stood["reasons"] == []
+    tested = [fold for fold in ground.folds if len(fold.test)]
+    has = (tested[-1].test_until - tested[0].test_from).item()
+    due = ground.span.until + 2 * (timedelta(days=15) - has)
+    assert stood["last_word"] == {"said_at": said_at, "run": "run-0", "next_look": due}
+    assert stood["sentence"] == (
+        "Sentiment does not help forecast the return of BTC 1h ahead, as said on 2024-02-03: the"
+        " tested time has not grown by a quarter since, so this is no new look (the next is due"
+        f" about {due:%Y-%m-%d})."
+    )
+    assert by_target["direction"]["last_word"] is None
+    red = {**AUDIT, "clean": False}
+    made = ablation_results(warehouse, ground, outcome, red, before, "run-1", "ablate", NOW)
+    assert all(answer["last_word"] is None for answer in made["results"]), "no word was given"
 
 
 def test_the_figures_are_those_of_the_study(

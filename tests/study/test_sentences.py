@@ -51,7 +51,7 @@ def say() -> Say:
         answer = Answer(
             "BTC", target, horizon, "network", Verdict(word, reasons, 0.01),
             replace(EVIDENCE, young=young), dict.fromkeys(AGAINST, effect),
-            dict.fromkeys(AGAINST, interval), {}, {}, None, 1000, (), (), (), None, None,
+            dict.fromkeys(AGAINST, interval), {}, {}, {}, None, 1000, (), (), (), None, None,
             detectable, 3,
         )  # fmt: skip
         return sentence(answer, subject, also.pop("length", "1h"), **also)
