@@ -48,7 +48,7 @@ def train(
     tell = progress or (lambda done, total, what: None)
     began = now or utc_now()
     tell(0, 0, "reading the warehouse")
-    ground = ground_of(settings, question)
+    ground = ground_of(settings, replace(question, whole=True))
     arm, parent = real_arm(ground.arms), parent or settings.runs
     begun = interrupted(parent, served_key(ground, arm))
     if begun is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,21 @@ SERIES = ("price", "tone", "losses", "gate")
 
 SAMPLED_CUTS = 2
 """Cuts of the audit that goes with every study; `moodtape audit` makes more."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a study is told besides its question.
+
+    command: as typed; now: when it began. jobs: processes that fit at once.
+    plan: file that it is held to. open_holdout: read what was held out, too.
+    """
+
+    command: str
+    now: datetime
+    jobs: int = 1
+    plan: Path | None = None
+    open_holdout: bool = False
 
 
 def run_audit(
@@ -127,6 +143,7 @@ def ablate(
     progress: Steps | None = None,
     jobs: int = 1,
     plan: Path | None = None,
+    open_holdout: bool = False,
 ) -> dict[str, Any]:
     """Answer whether the subject helps, write the run folder and its page, return the results.
 
@@ -136,6 +153,7 @@ def ablate(
     Args:
         jobs: processes that fit cells at once.
         plan: file of a plan made earlier that the study is held to.
+        open_holdout: read the hold-out, too; it can only weaken, and is spent then.
     Raises:
         UnreadableFile: the plan is none.
         GateFailed: the audit found look-ahead; the page says so and no other word is given.
@@ -147,7 +165,8 @@ def ablate(
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
     with run_of_study(settings.runs, ground, "ablate", now, tell) as (folder, kept):
-        results, audited = _ablate(settings, ground, folder, kept, command, now, tell, jobs, plan)
+        given = Given(command, now, jobs, plan, open_holdout)
+        results, audited = _ablate(settings, ground, folder, kept, tell, given)
     if not audited.clean:
         raise GateFailed(f"{audited.sentence()} No verdict is given. See {results['report']}")
     return results
@@ -158,30 +177,30 @@ def _ablate(
     ground: Ground,
     folder: Path,
     kept: CellStore,
-    command: str,
-    now: datetime,
     tell: Steps,
-    jobs: int,
-    planned: Path | None,
+    given: Given,
 ) -> tuple[dict[str, Any], AuditResult]:
     """Make the study of a run folder that is held; return its results and its audit."""
     from moodtape.forecaster.report.page import render_page, write_csvs
     from moodtape.forecaster.runs import write_json, write_table, write_text
     from moodtape.study.ablate import run_ablation, trials_of
     from moodtape.study.beside import beside_of
+    from moodtape.study.holdout import hold_out
     from moodtape.study.plan import deviations, write_plan
     from moodtape.study.results import ablation_results
     from moodtape.study.series import predictions_table, report_series
 
     run_id, trials = folder.name, trials_of(ground)
     before = _before(settings, ground, trials)
-    plan = write_plan(folder, ground, before, planned)
+    plan = write_plan(folder, ground, before, given.plan)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
-    outcome = run_ablation(ground, audited.clean, tell, before, kept, jobs)
-    beside = beside_of(ground, outcome, _bench(settings, tell))
+    outcome = run_ablation(ground, audited.clean, tell, before, kept, given.jobs)
+    warehouse = warehouse_of(settings)
+    holdout = hold_out(warehouse, ground, run_id, given.open_holdout, given.now)
+    beside = beside_of(ground, outcome, _bench(settings, tell), holdout)
     tell(0, 0, "writing the page")
     results = ablation_results(
-        warehouse_of(settings), ground, outcome, audited.as_dict(), before, run_id, command, now,
+        warehouse, ground, outcome, audited.as_dict(), before, run_id, given.command, given.now,
         beside,
     )  # fmt: skip
     page = Path(settings.config.project.runs, run_id, "report.html")
@@ -190,7 +209,9 @@ def _ablate(
     results["deviations"] = deviations(folder, ground, before, outcome)
     for answer in results["results"]:
         answer["report"] = str(page)
-    _enter(settings, trials, results, run_id, command, now)  # once computed, it counts as a look
+    _enter(
+        settings, trials, results, run_id, given.command, given.now
+    )  # once computed, it counts as a look
     series = report_series(ground, outcome)
     write_json(folder / "config.json", ground.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)

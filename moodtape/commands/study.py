@@ -59,6 +59,12 @@ def ablate(
             metavar="FILE",
         ),
     ] = None,
+    open_holdout: Annotated[
+        bool,
+        typer.Option(
+            "--open-holdout", help="Read what was held out, once: it can only weaken the answer."
+        ),
+    ] = False,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -77,6 +83,7 @@ def ablate(
             told,
             jobs,
             plan,
+            open_holdout,
         )
     if as_json:
         print_json(results)
@@ -132,6 +139,7 @@ def print_answers(results: Mapping[str, Any]) -> None:
     audited = results["audit"]
     state = "no look-ahead" if audited["clean"] else "LOOK-AHEAD FOUND"
     say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
+    say(results["holdout"]["sentence"])
     kept = "" if results["deviations"] else ", kept"
     say(f"Plan: {results['provenance']['plan']}, written before any test row was read{kept}.")
     for deviation in results["deviations"]:

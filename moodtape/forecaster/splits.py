@@ -88,7 +88,7 @@ def make_folds(
         if before is not None and edge.test_from >= before:
             break
         fold = cut_fold(number, rows, dataset.cutoff, known_at, edge)
-        _require_rows(fold, len(rows), settings)
+        require_rows(fold, len(rows), settings)
         folds.append(fold)
     if before is None and not any(len(fold.test) for fold in folds):
         raise DataMissing(
@@ -113,10 +113,10 @@ def final_fold(dataset: Dataset, lookback_bars: int, settings: WalkForwardSectio
     end = min(last, to_datetime64(dataset.span.until))
     first = dataset.cutoff[rows[0]]
     if settings.rolling_bars:
-        first = max(first, _bars_before(grid, end, settings.rolling_bars))
-    edge = Edges(first, *_tails(first, end, settings), end, last, last)
+        first = max(first, bars_before(grid, end, settings.rolling_bars))
+    edge = Edges(first, *tails(first, end, settings), end, last, last)
     fold = cut_fold(0, rows, dataset.cutoff, latest_label(dataset), edge)
-    _require_rows(fold, len(rows), settings)
+    require_rows(fold, len(rows), settings)
     return fold
 
 
@@ -145,12 +145,12 @@ def fold_edges(
     ]
     edges = []
     for test_from, test_until in pairwise(borders):
-        past_until = max(first, _bars_before(grid, test_from, settings.embargo_bars))
+        past_until = max(first, bars_before(grid, test_from, settings.embargo_bars))
         train_from = first
         if settings.rolling_bars:
-            train_from = max(first, _bars_before(grid, past_until, settings.rolling_bars))
-        tails = _tails(train_from, past_until, settings)
-        edges.append(Edges(train_from, *tails, past_until, test_from, test_until))
+            train_from = max(first, bars_before(grid, past_until, settings.rolling_bars))
+        parts = tails(train_from, past_until, settings)
+        edges.append(Edges(train_from, *parts, past_until, test_from, test_until))
     return edges
 
 
@@ -184,7 +184,7 @@ def _between(first: np.datetime64, last: np.datetime64, share: float) -> np.date
     return first + np.timedelta64(round((last - first) / MICROSECOND * share), "us")
 
 
-def _tails(
+def tails(
     first: np.datetime64, end: np.datetime64, settings: WalkForwardSection
 ) -> tuple[np.datetime64, np.datetime64]:
     """Return where `stop` and `calibrate` begin in a fold's past."""
@@ -195,7 +195,7 @@ def _tails(
     )
 
 
-def _bars_before(grid: Instants, instant: np.datetime64, bars: int) -> np.datetime64:
+def bars_before(grid: Instants, instant: np.datetime64, bars: int) -> np.datetime64:
     """Return the cut-off `bars` bars before the first one at or after an instant."""
     if bars == 0:
         return instant
@@ -215,7 +215,12 @@ def _decisions(dataset: Dataset, lookback_bars: int) -> Rows:
     return rows
 
 
-def _require_rows(fold: Fold, decisions: int, settings: WalkForwardSection) -> None:
+def require_rows(fold: Fold, decisions: int, settings: WalkForwardSection) -> None:
+    """Make sure that a fold has enough to train and to stop on.
+
+    Raises:
+        DataMissing: it has not; says how many it has of how many decisions.
+    """
     have = len(fold.train)
     if have < settings.min_train_rows or not len(fold.stop):
         raise DataMissing(

@@ -1,4 +1,4 @@
-"""What stands beside the words of a study and changes none of them."""
+"""What stands beside the words of a study; only an opened hold-out can take one back."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from moodtape.forecaster.verdict import HELPS
 from moodtape.study.ablate import Outcome
 from moodtape.study.clocks import Bench, clock_rows, curve, loses_to_delay, one_bar
 from moodtape.study.ground import Ground
+from moodtape.study.holdout import HeldOut
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Figures without a word.
+    """Figures that give no word.
 
     clocks: the effect by other clocks than the stored one, from `clocks.clock_rows`.
+    holdout: what was held out; opened, it can take a `helps` back.
     """
 
     clocks: Sequence[Mapping[str, Any]] = ()
+    holdout: HeldOut = HeldOut()  # noqa: RUF009 (a frozen value)
 
 
-def beside_of(ground: Ground, outcome: Outcome, bench: Bench) -> Beside:
+def beside_of(ground: Ground, outcome: Outcome, bench: Bench, holdout: HeldOut) -> Beside:
     """Return what is shown beside the words of a study."""
-    return Beside(clocks=_clocks(ground, outcome, bench))
+    return Beside(_clocks(ground, outcome, bench), holdout)
 
 
 def _clocks(ground: Ground, outcome: Outcome, bench: Bench) -> list[dict[str, Any]]:

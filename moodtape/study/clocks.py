@@ -16,29 +16,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moodtape.clock import parse_duration
-from moodtape.errors import InsufficientData
 from moodtape.forecaster.ablation import Rules, Study, run_study
 from moodtape.forecaster.arms import NULL, Arm, real_arm
 from moodtape.forecaster.dataset import Dataset, load_dataset
 from moodtape.forecaster.evidence import Losses, interval_of, mean_loss, paired, target_losses
 from moodtape.forecaster.forecasters import LINEAR
-from moodtape.forecaster.seeds import generator
-from moodtape.forecaster.shift import usual_bars
-from moodtape.forecaster.stats import FEWEST, PairedResult, Resamples, block_length, paired_test
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
 from moodtape.storage.perturb import Clock, open_scratch
+from moodtape.study.effects import gain_of, resamples_of, tested
 from moodtape.study.ground import Ground
 from moodtape.study.near import near_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 KNOWN, PUBLISHED = "known_at", "published_at"
 MINUTE = timedelta(minutes=1)
@@ -172,15 +163,9 @@ def _rows(
     for number, symbol in enumerate(dataset.symbols):
         for key, target in dataset.targets.items():
             here, there = view.losses(number, key), stored.losses(number, key)
-            gain = _gain(here, view.study)
-            base = _gain(there, stored.study)
+            gain, base = gain_of(here, view.study), gain_of(there, stored.study)
             over = paired(there.by_arm[stored.study.real], here.by_arm[view.study.real])
-            resamples = None
-            if len(here.fold) >= FEWEST:
-                per_day = usual_bars(dataset, "D")
-                block = block_length(base.mean(axis=0), target.horizon_bars, per_day)
-                rng = generator(config.seed, "clocks", symbol, key)
-                resamples = Resamples.draw(len(here.fold), block, config.verdict.draws, rng)
+            resamples = resamples_of(base, dataset, config, number, key, "clocks")
             null, null_there = mean_loss(here.by_arm[NULL]), mean_loss(there.by_arm[NULL])
             yield {
                 "clock": clock,
@@ -190,24 +175,10 @@ def _rows(
                 "horizon_bars": target.horizon_bars,
                 "forecaster": view.study.forecaster,
                 "effect": mean_loss(gain) / null,
-                "interval": list(interval_of(_tested(gain, here, resamples), null)),
+                "interval": list(interval_of(tested(gain, here, resamples), null)),
                 "over_known": None if view is stored else mean_loss(over) / null_there,
                 "over_known_interval": None
                 if view is stored
-                else list(interval_of(_tested(over, here, resamples), null_there)),
+                else list(interval_of(tested(over, here, resamples), null_there)),
                 "n": len(here.fold),
             }
-
-
-def _gain(losses: Losses, study: Study) -> Floats:
-    return paired(losses.by_arm[NULL], losses.by_arm[study.real])
-
-
-def _tested(by_seed: Floats, losses: Losses, resamples: Resamples | None) -> PairedResult | None:
-    """Return the test of a mean difference; None where none is possible."""
-    if resamples is None:
-        return None
-    try:
-        return paired_test(by_seed, losses.fold, resamples)
-    except InsufficientData:  # forecasts that never differ have no interval
-        return None

@@ -2,7 +2,7 @@
 
 1. span       the user's, else that of the group under test, cut to the bars there are
 2. scorer     its name and revision; every text of the span must have been scored
-3. dataset    forecaster/dataset.py
+3. dataset    forecaster/dataset.py, without the hold-out (forecaster/holdout.py)
 4. arms       configs/ablation.toml and the user's own
 5. folds      forecaster/splits.py
 """
@@ -23,6 +23,7 @@ from moodtape.errors import DataMissing, UsageError
 from moodtape.forecaster.arms import Arm, arms_of, tone_columns
 from moodtape.forecaster.dataset import Dataset, Request, load_dataset
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
+from moodtape.forecaster.holdout import holdout_of
 from moodtape.forecaster.reach import reach_of
 from moodtape.forecaster.splits import Fold, make_folds
 from moodtape.nlp.in_use import scorer_in_use
@@ -44,6 +45,7 @@ class Question:
     since, until: bounds of every decision, half-open; None means as far as the rows reach.
     as_of: only rows known by then; None means all there are.
     preset: name of the preset whose settings the config holds.
+    whole: nothing is held out; for the model that is served, which learns from everything.
     """
 
     subject: str = SENTIMENT
@@ -51,11 +53,15 @@ class Question:
     until: datetime | None = None
     as_of: datetime | None = None
     preset: str | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A question with everything that its answer will be computed from."""
+    """A question with everything that its answer will be computed from.
+
+    holdout: the newest decision times, which lie outside all this; None where there are too few.
+    """
 
     config: Config
     question: Question
@@ -65,6 +71,7 @@ class Ground:
     folds: tuple[Fold, ...]
     trained_until: datetime | None
     notes: tuple[str, ...]
+    holdout: Span | None = None
 
     @property
     def span(self) -> Span:
@@ -120,12 +127,16 @@ def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Grou
     config = config.model_copy(update={"ablation": named, "sentiment": sentiment})
     request, trained_until, notes = settle_request(warehouse, config, question)
     dataset = load_dataset(warehouse, config, request)
+    held = None if question.whole else holdout_of(dataset, config.network.lookback_bars)
+    if held is not None:
+        request = replace(request, span=Span(dataset.span.since, held.since))
+        dataset = load_dataset(warehouse, config, request)
     _require_subject(dataset, config, question.subject)
     arms = arms_of(config, dataset, question.subject, bundled_config("ablation.toml"))
     folds = make_folds(dataset, config.network.lookback_bars, config.walk_forward)
     notes += _untaught(dataset, folds, question.subject)
     return Ground(
-        config, question, request, dataset, tuple(arms), tuple(folds), trained_until, notes
+        config, question, request, dataset, tuple(arms), tuple(folds), trained_until, notes, held
     )
 
 

@@ -12,6 +12,7 @@ from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.arms import ECHO, SHIFT
 from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.runs import provenance
+from moodtape.forecaster.verdict import HELPS
 from moodtape.storage import summary
 from moodtape.storage.db import Warehouse
 from moodtape.storage.looks import LastWord
@@ -21,6 +22,7 @@ from moodtape.study.beside import Beside, notes_of
 from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import importance_rows
 from moodtape.study.ground import Ground
+from moodtape.study.holdout import holdout_results, speaks_against, taken_back, weakened
 from moodtape.study.rivals import rival_results
 from moodtape.study.sentences import LOSS_NAMES, sentence, standing
 
@@ -114,6 +116,7 @@ def ablation_results(
         ),
         "rivals": rival_results(ground, outcome),
         "clocks": list(beside.clocks),
+        "holdout": holdout_results(beside.holdout),
         "cells": [dict(cell) for cell in outcome.cells],
         "provenance": outcome_provenance(ground, outcome, command),
     }
@@ -140,7 +143,9 @@ def _answer(
     run_id: str,
     beside: Beside,
 ) -> dict[str, Any]:
-    config, evidence = ground.config, answer.evidence
+    held = beside.holdout.rows
+    asked_of = (answer.symbol, answer.target, answer.horizon_bars, answer.forecaster)
+    config, evidence, answer = ground.config, answer.evidence, weakened(answer, held)
     detectable, planted = answer.detectable, answer.planted
     asked = question_key(answer.symbol, answer.target, answer.horizon_bars)
     look = before.look.get(asked, 1)
@@ -148,6 +153,8 @@ def _answer(
     question = (answer.symbol, answer.target, answer.horizon_bars)
     notes = notes_of(beside, ground, question, answer.forecaster)
     last = before.last.get((asked, answer.forecaster)) if audit["clean"] else None
+    if last and last.verdict == HELPS and speaks_against(held, asked_of):
+        last, answer = None, taken_back(answer)
     return {
         "symbol": answer.symbol,
         "target": answer.target,

@@ -156,6 +156,7 @@ def test_no_table_is_forgotten(before: Scratch) -> None:
     """A new table is an input, and then the audit must change its future; or it is listed here."""
     no_input = {
         *("migration", "meta", "run", "cursor", "quarantine", "tombstone", "trial"),
+        "holdout",
         "simulation",
         *("forecast", "instrument", "scorer", "scored_text", "dirty_hour", "sentiment_hourly"),
         *(

@@ -194,6 +194,26 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             for group, value in (("price", 0.0121), ("sentiment", 0.0004))
         ],
         "clocks": clocks(),
+        "holdout": {
+            "since": "2025-05-20T00:00:00+00:00",
+            "until": "2025-05-24T00:00:00+00:00",
+            "opened": True,
+            "spent": False,
+            "sentence": "The newest fifth of the decisions, from 2025-05-20 00:00Z on, was held"
+            " out, and opened at the end.",
+            "results": [
+                {
+                    "symbol": "BTC",
+                    "target": "direction",
+                    "horizon_bars": 1,
+                    "forecaster": "network",
+                    "effect": 0.0008,
+                    "interval": [-0.0061, 0.0077],
+                    "upper": 0.0066,
+                    "n": 96,
+                },
+            ],
+        },
         "deviations": ["the number of looks at these data: 1 was planned, and 2 was done"],
         "audit": {"clean": True, "checked": 214, "cuts": ["2025-05-14T00:00:00+00:00"]},
         "provenance": {

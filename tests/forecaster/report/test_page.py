@@ -263,6 +263,18 @@ def test_every_deviation_from_the_plan_is_told(small: Run) -> None:
     assert "Deviation" not in text
 
 
+def test_the_hold_out_is_told(small: Run) -> None:
+    page = Page(render_page(*small))
+    [row] = page.table("upper bound")
+    assert (row["effect"], row["upper bound"]) == ("+0.08 %", "+0.66 %")
+    small[0]["holdout"]["results"] = []
+    html = render_page(*small)
+    assert "On the hold-out" not in html
+    assert "was held out" in html
+    del small[0]["holdout"]
+    assert "held out" not in render_page(*small)
+
+
 def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
     results, series = small
     new = ("calibration", "importance")
