@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from moodtape.cluster import Workers
 from moodtape.commands.options import preset_values
 from moodtape.settings import load_settings
 from moodtape.studies import ablate
@@ -84,7 +85,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = prepared(Path(folder), given.hours, given.bars, given.preset)
         load, started, used = os.getloadavg()[0], time.perf_counter(), cpu_s()
-        results = ablate(settings, Question(preset=given.preset), "bench", tell, given.jobs)
+        question, workers = Question(preset=given.preset), Workers(given.jobs)
+        results = ablate(settings, question, "bench", tell, workers)
         wall, cpu = time.perf_counter() - started, cpu_s() - used
     found = {
         "preset": given.preset, "hours": given.hours, "jobs": given.jobs,

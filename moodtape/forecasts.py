@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import utc_now
+from moodtape.cluster import ALONE, Workers
 from moodtape.pipeline import score_texts
 from moodtape.settings import Settings
 from moodtape.storage.write import new_run_id
@@ -65,7 +66,7 @@ def evaluate(
     question: Question,
     command: str,
     progress: Steps | None = None,
-    jobs: int = 1,
+    workers: Workers = ALONE,
 ) -> dict[str, Any]:
     """Forecast every test fold with the network, the linear forecaster and all baselines.
 
@@ -73,7 +74,7 @@ def evaluate(
     that was interrupted goes on in its run folder: cells that it finished are not fitted again.
 
     Args:
-        jobs: processes that fit cells at once.
+        workers: who fits cells at once.
     """
     from moodtape.forecaster.arms import PLACEBOS, PLANTED
     from moodtape.study.unfinished import run_of_study
@@ -85,7 +86,7 @@ def evaluate(
     models = tuple(a for a in ground.arms if a.treatment not in (*PLACEBOS, PLANTED))
     ground = replace(ground, arms=models)
     with run_of_study(settings.runs, ground, "evaluate", now, tell) as (folder, kept):
-        return _evaluate(settings, ground, folder, kept, command, now, tell, jobs)
+        return _evaluate(settings, ground, folder, kept, command, now, tell, workers)
 
 
 def _evaluate(
@@ -96,7 +97,7 @@ def _evaluate(
     command: str,
     now: datetime,
     tell: Steps,
-    jobs: int,
+    workers: Workers,
 ) -> dict[str, Any]:
     """Fill a run folder that is held with the losses of every model."""
     from moodtape.forecaster.runs import plain, write_json, write_table
@@ -107,7 +108,7 @@ def _evaluate(
     from moodtape.study.rivals import rival_results
     from moodtape.study.series import predictions_table
 
-    outcome = fit_studies(ground, tell, kept, jobs)
+    outcome = fit_studies(ground, tell, kept, workers)
     rows: list[dict[str, Any]] = []
     for study in outcome.studies:
         for row in metric_rows(

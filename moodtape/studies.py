@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import utc_now
+from moodtape.cluster import ALONE, Workers
 from moodtape.errors import GateFailed, UsageError, did_you_mean
 from moodtape.settings import Settings
 from moodtape.study.project import Steps, ground_of, hour_rules, note_run, warehouse_of
@@ -30,13 +31,13 @@ SAMPLED_CUTS = 2
 class Given:
     """What a study is told besides its question.
 
-    command: as typed; now: when it began. jobs: processes that fit at once.
+    command: as typed; now: when it began. workers: who fits cells at once.
     plan: file that it is held to. open_holdout: read what was held out, too.
     """
 
     command: str
     now: datetime
-    jobs: int = 1
+    workers: Workers = ALONE
     plan: Path | None = None
     open_holdout: bool = False
 
@@ -141,7 +142,7 @@ def ablate(
     question: Question,
     command: str,
     progress: Steps | None = None,
-    jobs: int = 1,
+    workers: Workers = ALONE,
     plan: Path | None = None,
     open_holdout: bool = False,
 ) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def ablate(
     fitted again.
 
     Args:
-        jobs: processes that fit cells at once.
+        workers: who fits cells at once.
         plan: file of a plan made earlier that the study is held to.
         open_holdout: read the hold-out, too; it can only weaken, and is spent then.
     Raises:
@@ -165,7 +166,7 @@ def ablate(
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
     with run_of_study(settings.runs, ground, "ablate", now, tell) as (folder, kept):
-        given = Given(command, now, jobs, plan, open_holdout)
+        given = Given(command, now, workers, plan, open_holdout)
         results, audited = _ablate(settings, ground, folder, kept, tell, given)
     if not audited.clean:
         raise GateFailed(f"{audited.sentence()} No verdict is given. See {results['report']}")
@@ -194,7 +195,7 @@ def _ablate(
     before = _before(settings, ground, trials)
     plan = write_plan(folder, ground, before, given.plan)
     audited = _audit(settings, ground, SAMPLED_CUTS, progress=lambda what: tell(0, 0, what))
-    outcome = run_ablation(ground, audited.clean, tell, before, kept, given.jobs)
+    outcome = run_ablation(ground, audited.clean, tell, before, kept, given.workers)
     warehouse = warehouse_of(settings)
     holdout = hold_out(warehouse, ground, run_id, given.open_holdout, given.now)
     beside = beside_of(ground, outcome, _bench(settings, tell), holdout)

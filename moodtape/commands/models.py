@@ -11,15 +11,17 @@ from moodtape.commands.console import note, print_json, print_table, say, steps
 from moodtape.commands.options import (
     ConfigFiles,
     DeviceName,
+    ExecutorName,
     Json,
     Project,
     Quiet,
     device_of,
+    executor_of,
     instant,
     settings_of,
 )
 from moodtape.commands.show import models_app as app
-from moodtape.errors import MoodtapeError, UsageError
+from moodtape.errors import MoodtapeError
 
 __all__ = ["app"]
 
@@ -120,7 +122,7 @@ def score_files(
     keep: Annotated[
         list[str] | None, typer.Option(help="A further column to keep, such as an id; repeatable.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    executor: ExecutorName = "local",
     threads: Annotated[
         int | None, typer.Option(help="Cores; on ray, of each worker. Else storage.threads.", min=1)
     ] = None,
@@ -136,15 +138,14 @@ def score_files(
     """
     from moodtape.nlp.many import score_files as score
 
-    if executor not in ("local", "ray"):
-        raise UsageError(f"--executor {executor}: it is local or ray.")
+    by = executor_of(executor)
     settings = settings_of(
         project, config, {"sentiment.scorer": scorer, "sentiment.device": device}
     )
     with steps(quiet or as_json) as told:
         done = score(
             files, out, settings.config.sentiment.scorer, column, keep or (),
-            "ray" if executor == "ray" else "local", threads or settings.config.storage.threads,
+            by, threads or settings.config.storage.threads,
             lambda done, total: told.amount(done, total, "texts"), device_of(settings),
         )  # fmt: skip
     if as_json:

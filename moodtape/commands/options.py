@@ -56,6 +56,9 @@ Preset = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(help="Root of all randomness.", min=0)]
 DeviceName = Annotated[str | None, typer.Option("--device", help="auto, cpu or gpu.")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="local, or ray for a cluster.", metavar="TEXT")
+]
 Subject = Annotated[
     str | None, typer.Option(help="What is put to the test: sentiment or onchain.", metavar="GROUP")
 ]
@@ -93,6 +96,17 @@ def _every_symbol(settings: Settings) -> list[str]:
 def device_of(settings: Settings) -> Literal["cpu", "gpu"]:
     """Return where a scorer computes whose scores go into no warehouse: `auto` is the CPU."""
     return "gpu" if settings.config.sentiment.device == "gpu" else "cpu"
+
+
+def executor_of(name: str) -> Literal["local", "ray"]:
+    """Return who does the work.
+
+    Raises:
+        UsageError: there is no such executor.
+    """
+    if name not in ("local", "ray"):
+        raise UsageError(f"--executor {name}: it is local or ray.")
+    return "ray" if name == "ray" else "local"
 
 
 def study_overrides(

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from moodtape.cluster import Workers
 from moodtape.commands.console import note, print_json, print_table, say, steps
 from moodtape.commands.options import (
     AsOf,
     ConfigFiles,
     DeviceName,
+    ExecutorName,
     Forecaster,
     Horizons,
     Json,
@@ -27,6 +29,7 @@ from moodtape.commands.options import (
     Targets,
     Until,
     command_line,
+    executor_of,
     question_of,
     settings_of,
     study_overrides,
@@ -36,7 +39,9 @@ from moodtape.errors import GateFailed, UsageError
 KNOWN, PUBLISHED = "known_at", "published_at"
 MOST_SENTENCES = 12
 
-Jobs = Annotated[int, typer.Option(help="Processes that fit at once.", min=1)]
+Jobs = Annotated[
+    int, typer.Option(help="Processes that fit at once; ray has one on every core.", min=1)
+]
 
 
 def ablate(
@@ -52,6 +57,7 @@ def ablate(
     device: DeviceName = None,
     as_of: AsOf = None,
     jobs: Jobs = 1,
+    executor: ExecutorName = "local",
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -81,7 +87,7 @@ def ablate(
             question_of(settings, since, until, as_of, preset),
             command_line(),
             told,
-            jobs,
+            Workers(jobs, executor_of(executor)),
             plan,
             open_holdout,
         )
@@ -190,6 +196,7 @@ def evaluate(
     device: DeviceName = None,
     as_of: AsOf = None,
     jobs: Jobs = 1,
+    executor: ExecutorName = "local",
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -202,8 +209,9 @@ def evaluate(
     settings = settings_of(project, config, overrides)
     with steps(quiet or as_json) as told:
         results = run(
-            settings, question_of(settings, since, until, as_of, preset), command_line(), told, jobs
-        )
+            settings, question_of(settings, since, until, as_of, preset), command_line(), told,
+            Workers(jobs, executor_of(executor)),
+        )  # fmt: skip
     if as_json:
         print_json(results)
         return

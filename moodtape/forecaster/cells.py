@@ -200,11 +200,20 @@ def fit_or_load(
         return found[0]
     if progress is not None:
         progress(str(cell))
+    forecasts, measured = fit_logged(cell, fitter, fit_predict)
+    if kept is not None:
+        kept.save(cell, forecasts, measured)
+    return forecasts
+
+
+def fit_logged(
+    cell: Cell, fitter: CellFitter, fit_predict: FitPredict
+) -> tuple[Mapping[str, Floats], Mapping[str, Any]]:
+    """Return the forecasts of a cell, and what its forecaster entered in its log, if anything."""
+    log: list[dict[str, Any]] = getattr(fit_predict, "log", [])
     before = len(log)
     forecasts = fitter.fit(cell, fit_predict)
-    if kept is not None:
-        kept.save(cell, forecasts, log[-1] if len(log) > before else {})
-    return forecasts
+    return forecasts, log[-1] if len(log) > before else {}
 
 
 def margins(dataset: Dataset, config: Config) -> dict[str, float]:

@@ -9,41 +9,46 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moodtape.config import Config
 from moodtape.errors import MoodtapeError
-from moodtape.forecaster.cells import BASELINE, Cell, CellFitter, CellStore, fit_or_load
+from moodtape.forecaster.cells import BASELINE, Cell, CellFitter, CellStore, fit_logged
 from moodtape.forecaster.forecasters import FitPredict
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from moodtape.forecaster.arms import Arm
     from moodtape.forecaster.dataset import Dataset
     from moodtape.forecaster.splits import Fold
 
+    Floats = NDArray[np.float64]
+
 
 @dataclass
-class _Worker:
+class Fits:
     """What one process needs to fit any cell; forecasters are opened when first asked for."""
 
     fitter: CellFitter
     config: Config
-    store: CellStore
     opened: dict[tuple[str, bool], FitPredict] = field(default_factory=dict)
 
-    def fit(self, cell: Cell) -> None:
+    def fit(self, cell: Cell) -> tuple[Mapping[str, Floats], Mapping[str, Any]]:
+        """Return the forecasts of a cell and what its fit measured."""
         name = cell.forecaster, cell.kind == BASELINE
         if name not in self.opened:
             self.opened[name] = cell.open(self.config)
-        fit_or_load(cell, self.fitter, self.opened[name], self.store)
+        return fit_logged(cell, self.fitter, self.opened[name])
 
 
-_worker: _Worker | None = None
+_process: tuple[Fits, CellStore] | None = None
 """Of this process; None in the one that asks."""
 
 
@@ -118,12 +123,12 @@ def _begin(
     store: CellStore,
 ) -> None:
     """Make this process ready to fit cells, on cores of its own where the system can."""
-    global _worker
+    global _process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     mine = cores.get()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, mine)
-    _worker = _Worker(CellFitter(dataset, folds, arms, config), config, store)
+    _process = Fits(CellFitter(dataset, folds, arms, config), config), store
 
 
 def _end_with_parent() -> None:
@@ -135,5 +140,6 @@ def _end_with_parent() -> None:
 
 
 def _fit(cell: Cell) -> None:
-    assert _worker is not None
-    _worker.fit(cell)
+    assert _process is not None
+    fits, store = _process
+    store.save(cell, *fits.fit(cell))

@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from moodtape.cluster import Executor
 from moodtape.errors import UsageError
 from moodtape.nlp.parts import Part, is_scored, plan_parts, read_part, write_part
 from moodtape.nlp.registry import Device, load_scorer, scorer_id
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from moodtape.nlp.base import Scorer
-
-Executor = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)

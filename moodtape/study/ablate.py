@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import from_datetime64, to_datetime64
+from moodtape.cluster import ALONE, Workers
 from moodtape.forecaster.ablation import Rules, Study, run_rules, run_study
 from moodtape.forecaster.answers import (
     Answer,
@@ -32,6 +33,7 @@ from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.features.chosen import chosen_features
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
 from moodtape.forecaster.importance import Importance, importance
+from moodtape.forecaster.on_ray import fit_cells_on_ray
 from moodtape.forecaster.pool import fit_cells
 from moodtape.forecaster.runs import config_hash
 from moodtape.forecaster.splits import NEVER
@@ -95,16 +97,16 @@ def run_ablation(
     progress: Progress | None = None,
     before: Before | None = None,
     kept: CellStore | None = None,
-    jobs: int = 1,
+    workers: Workers = ALONE,
 ) -> Outcome:
     """Fit every cell of every forecaster and return the answers.
 
     Args:
         before: what was tried before on mostly the same time; nothing by default.
-        kept, jobs: see `fit_studies`.
+        kept, workers: see `fit_studies`.
     """
     started = time.monotonic()
-    fitted = fit_studies(ground, progress, kept, jobs)
+    fitted = fit_studies(ground, progress, kept, workers)
     before = before or Before(ground.config.verdict.level)
     drafts = [
         drafts_of(study, ground.dataset, ground.config, audit_clean) for study in fitted.studies
@@ -118,19 +120,26 @@ def run_ablation(
 
 
 def fit_studies(
-    ground: Ground, progress: Progress | None = None, kept: CellStore | None = None, jobs: int = 1
+    ground: Ground,
+    progress: Progress | None = None,
+    kept: CellStore | None = None,
+    workers: Workers = ALONE,
 ) -> Outcome:
     """Fit every cell of every forecaster; nothing is asked of the forecasts yet.
 
     Args:
         kept: holds finished cells, which are not fitted again.
-        jobs: processes that fit cells at once; more than one need a store to meet in.
+        workers: who fits cells at once; more than one need a store to meet in.
     """
     started = time.monotonic()
     names, cells = forecasters(ground), cells_of_study(ground)
     told = _counted(progress, cells, kept)
-    if kept is not None and jobs > 1:
-        fit_cells(cells, ground.dataset, ground.folds, ground.arms, ground.config, kept, jobs, told)
+    if kept is not None:
+        study = (cells, ground.dataset, ground.folds, ground.arms, ground.config, kept)
+        if workers.executor == "ray":
+            fit_cells_on_ray(*study, told)
+        elif workers.jobs > 1:
+            fit_cells(*study, workers.jobs, told)
     opened = {name: FORECASTERS[name].open(ground.config) for name in names}
     network = next((o for o in opened.values() if isinstance(o, NetworkForecaster)), None)
     rules = run_rules(ground.dataset, ground.folds, ground.config, told, kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from moodtape.config import Config
 from moodtape.errors import UsageError
+from moodtape.forecaster import on_ray
 from moodtape.forecaster.ablation import Study, run_study
 from moodtape.forecaster.arms import arms_of, real_arm
 from moodtape.forecaster.cells import (
@@ -21,8 +23,10 @@ from moodtape.forecaster.cells import (
     cells_of,
     importance_cells,
 )
+from moodtape.forecaster.checkpoint import computed_by
 from moodtape.forecaster.forecasters import LINEAR, NETWORK
 from moodtape.forecaster.linear import fit_predict_linear
+from moodtape.forecaster.on_ray import agree, fit_cells_on_ray
 from moodtape.forecaster.pool import fit_cells
 from moodtape.forecaster.splits import make_folds
 from moodtape.settings import bundled_config
@@ -158,3 +162,62 @@ def test_an_error_in_a_process_is_that_error_here(
     cells, store = [Cell(NETWORK, 0, "null", 0)], CellStore(tmp_path / "cells")
     with pytest.raises(UsageError, match="KERAS_BACKEND is abacus"):
         fit_cells(cells, dataset, folds, arms, CONFIG, store, 1)
+
+
+def test_ray_without_its_extra_says_so(
+    dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, store = importlib.util.find_spec, CellStore(tmp_path / "cells")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "ray" else found(name)
+    )
+    with pytest.raises(UsageError, match="needs the 'ray' extra"):
+        fit_cells_on_ray([CELL], dataset, *parts(dataset), CONFIG, store)
+
+
+def test_machines_with_another_library_are_refused() -> None:
+    here = {"code": "a", "numpy": "2.4"}
+    agree(here, {**here, "other": "1"})
+    with pytest.raises(UsageError, match=r"its numpy is 2\.5, here it is 2\.4"):
+        agree(here, {**here, "numpy": "2.5"})
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore")  # ray warns about itself
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
+def test_ray_gives_the_bits_of_this_process(
+    dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # else a token is kept in the home folder
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1",
+        object_store_memory=80 * 2**20,
+    )  # fmt: skip
+    try:
+        (folds, arms), store = parts(dataset), CellStore(tmp_path / "cells")
+        cells = [c for name in (LINEAR, "boosting") for c in cells_of(name, folds[:1], arms, 3)]
+        cells += baseline_cells(folds[:1], CONFIG) + importance_cells(
+            LINEAR, folds[:1], real_arm(arms)
+        )
+        told: list[str] = []
+        asked = (cells, dataset, folds, arms, CONFIG, store)
+        fit_cells_on_ray(*asked, told.append)
+        assert sorted(told) == sorted(map(str, cells))
+        told.clear()
+        fit_cells_on_ray(*asked, told.append)
+        assert told == [], "nothing is left to fit"
+        fitter = CellFitter(dataset, folds, arms, CONFIG)
+        for cell in cells:
+            found, _ = store.load(cell) or ({}, {})
+            here = fitter.fit(cell, cell.open(CONFIG))
+            assert {key: v.tobytes() for key, v in here.items()} == {
+                key: v.tobytes() for key, v in found.items()
+            }, cell
+        monkeypatch.setattr(on_ray, "computed_by", lambda: {**computed_by(), "numpy": "1"})
+        with pytest.raises(UsageError, match="would compute other bits: its numpy is"):
+            fit_cells_on_ray([Cell(LINEAR, 1, "null", 0)], *asked[1:])
+    finally:
+        ray.shutdown()
