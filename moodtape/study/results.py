@@ -116,6 +116,7 @@ def ablation_results(
         ),
         "rivals": rival_results(ground, outcome),
         "clocks": list(beside.clocks),
+        "word_list": list(beside.word_list),
         "holdout": holdout_results(beside.holdout),
         "cells": [dict(cell) for cell in outcome.cells],
         "provenance": outcome_provenance(ground, outcome, command),
