@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
 
@@ -72,7 +73,8 @@ def _is_number(value: Any) -> bool:
 class Steps:
     """Tells how far a verb is: a bar on a terminal, a line for each stage elsewhere.
 
-    A stage is what stands before the first comma of what is being done.
+    A stage is what stands before the first comma of what is being done; what ends in `left`
+    after its last comma is the time that is left. A sentence stays as it is.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -87,15 +89,23 @@ class Steps:
         """Show that `done` of `total` are over and `what` is going on; a total of 0 is unknown."""
         if self._quiet:
             return
+        stage, _, detail = what.partition(", ")
+        left = detail.rpartition(", ")[2] if detail.endswith(" left") else ""
+        sentence = what.endswith(".")
+        if sentence:
+            stage = what
         if self._bar is not None:
+            if sentence:
+                self._bar.console.print(what, markup=False, highlight=False)
+                return
             self._bar.update(
-                self._task, completed=done, total=total or None, description=what, rate=""
-            )
+                self._task, completed=done, total=total or None, rate="", left=left,
+                description=what.removesuffix(f", {left}") if left else what,
+            )  # fmt: skip
             return
-        stage = what.partition(", ")[0]
         if stage != self._stage:
             self._stage = stage
-            count = f" ({done} of {total} done)" if total else ""
+            count = f" ({done} of {total} done{', ' + left if left else ''})" if total else ""
             note(f"[{time.monotonic() - self._started:5.0f} s] {stage}{count}")
 
     def amount(self, done: int, total: int, what: str) -> None:
@@ -118,7 +128,7 @@ class Steps:
 
     def showing(self, bar: Progress) -> None:
         """Draw on a bar from now on."""
-        self._bar, self._task = bar, bar.add_task("starting", total=None, rate="")
+        self._bar, self._task = bar, bar.add_task("starting", total=None, rate="", left="")
 
 
 @contextmanager
@@ -129,21 +139,35 @@ def steps(quiet: bool) -> Iterator[Steps]:
         yield told
         return
     from rich.console import Console
+
+    with bar_of(Console(stderr=True)) as bar:
+        told.showing(bar)
+        yield told
+
+
+def bar_of(console: Console) -> Progress:
+    """Return a bar with what is done, how much of it, at what rate, and the time that is left."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
         SpinnerColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        """What is told of the time that is left, or what the counts say of it."""
+
+        def render(self, task: Task) -> Text:
+            told: str = task.fields["left"]
+            return Text(told, style="progress.remaining") if told else super().render(task)
 
     columns = (
         *(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn()),
-        *(MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn()),
-        TimeRemainingColumn(),
+        *(MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), Left()),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        told.showing(bar)
-        yield told
+    return Progress(*columns, console=console, transient=True)

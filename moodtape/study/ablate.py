@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ from moodtape.forecaster.splits import NEVER
 from moodtape.forecaster.train import NetworkForecaster
 from moodtape.forecaster.verdict import Evidence, obstacle
 from moodtape.study.before import Before
+from moodtape.study.estimate import Counter, measured
 from moodtape.study.ground import Ground
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from moodtape.forecaster.device import Device
 
 Progress = Callable[[int, int, str], None]
+
+LARGE = "full"
+"""The preset that says how long it will take before it begins."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +137,20 @@ def fit_studies(
     """
     started = time.monotonic()
     names, cells = forecasters(ground), cells_of_study(ground)
-    told = _counted(progress, cells, kept)
+    opened = {name: FORECASTERS[name].open(ground.config) for name in names}
+    network = next((o for o in opened.values() if isinstance(o, NetworkForecaster)), None)
+    if kept is not None and ground.question.preset == LARGE and progress is not None:
+        progress(0, 0, "measuring a first fit")
+        if said := measured(ground, cells, kept, workers, opened[names[0]]):
+            progress(0, 0, said)
+    counter = Counter(progress, ground, cells, kept)
     if kept is not None:
         study = (cells, ground.dataset, ground.folds, ground.arms, ground.config, kept)
         if workers.executor == "ray":
-            fit_cells_on_ray(*study, told)
+            fit_cells_on_ray(*study, counter.done)
         elif workers.jobs > 1:
-            fit_cells(*study, workers.jobs, told)
-    opened = {name: FORECASTERS[name].open(ground.config) for name in names}
-    network = next((o for o in opened.values() if isinstance(o, NetworkForecaster)), None)
+            fit_cells(*study, workers.jobs, counter.done)
+    told = counter.begun
     rules = run_rules(ground.dataset, ground.folds, ground.config, told, kept)
     studies = [
         run_study(
@@ -224,19 +233,3 @@ def _detectable(
             progress(0, 0, what)
 
     return smallest_effects(cases, found, dataset, ground.folds, planted[0], config, tell)
-
-
-def _counted(
-    progress: Progress | None, cells: Sequence[Cell], kept: CellStore | None
-) -> Callable[[str], None] | None:
-    """Return a callback that counts the cells it is told of, after those that are kept."""
-    if progress is None:
-        return None
-    done = 0 if kept is None else sum(kept.load(cell) is not None for cell in cells)
-
-    def tell(cell: str) -> None:
-        nonlocal done
-        progress(done, len(cells), cell)
-        done += 1
-
-    return tell

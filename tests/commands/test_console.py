@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
+import re
 from datetime import UTC, datetime
 
 import pytest
 
-from moodtape.commands.console import Steps, print_json, print_table, steps
+from moodtape.commands.console import Steps, bar_of, print_json, print_table, steps
 
 FIRST = datetime(2025, 1, 2, tzinfo=UTC)
 
@@ -49,6 +51,36 @@ def test_off_a_terminal_each_stage_is_one_line(capsys: pytest.CaptureFixture[str
         "network: fold 1 (0 of 4 done)",
         "network: fold 2 (2 of 4 done)",
     ]
+
+
+def test_a_stage_tells_the_time_left_and_a_sentence_is_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with steps(quiet=False) as told:
+        told(0, 0, "12 fits will take about 3 min, by 2 processes.")
+        told(0, 12, "network: fold 1, full, seed 1")
+        told(6, 12, "network: fold 2, full, seed 1, 90 s left")
+        told(7, 12, "network: fold 2, full, seed 2, 75 s left")
+    lines = [line.split("] ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "12 fits will take about 3 min, by 2 processes.",
+        "network: fold 1 (0 of 12 done)",
+        "network: fold 2 (6 of 12 done, 90 s left)",
+    ]
+
+
+def test_on_a_terminal_a_sentence_stays_and_the_time_left_is_a_column() -> None:
+    from rich.console import Console
+
+    told, out = Steps(quiet=False), io.StringIO()
+    with bar_of(Console(file=out, force_terminal=True, width=120)) as bar:
+        told.showing(bar)
+        told(0, 0, "12 fits will take about 3 min.")
+        told(6, 12, "network: fold 2, full, seed 1, 90 s left")
+        bar.refresh()
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+    assert "12 fits will take about 3 min.\n" in shown
+    assert re.search(r"network: fold 2, full, seed 1 .* 6/12 .* 90 s left", shown)
 
 
 def test_an_amount_tells_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
