@@ -1,6 +1,7 @@
 """Calibrated outputs: intervals that cover what they say, and a P(up) that means it.
 
-    1. scores    residuals in the answer's own unit, so that an interval widens in wild times
+    1. scores    residuals in a unit known at the decision, so that an interval widens in wild
+                 times: of a return the trailing deviation, of volatility the trailing miss
     2. offsets   their (n + 1) ranks at LEVELS: added to a forecast they are its quantiles
     3. odds      Platt's line through the log odds of P(up), held near the identity
 
@@ -73,18 +74,33 @@ class Calibration:
     offsets: by key of a return or volatility, the scaled residuals at LEVELS; NaN at a
         level that the rows were too few for (19 are needed for one in twenty).
     odds: by key of a direction, intercept and slope of its log odds.
+    usual_miss: by key of a volatility, the trailing miss where none is known yet. A key that
+        is absent has offsets in the answer's own unit, as those of earlier versions are.
     """
 
     offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     odds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    usual_miss: Mapping[str, float] = field(default_factory=dict)
 
-    def quantiles(self, target: Asked, forecast: Floats, trailing_variance: Floats) -> Floats:
+    def quantiles(
+        self,
+        target: Asked,
+        forecast: Floats,
+        trailing_variance: Floats,
+        trailing_miss: Floats | None = None,
+    ) -> Floats:
         """Return quantiles at LEVELS, NaN where there are none. (n,), (n,) -> (n, 5)
 
         They never cross: each row adds the same rising offsets, times its own unit.
+
+        Args:
+            trailing_miss: of a volatility, NaN where it is not known, shape (n,).
         """
         offsets = np.array(self.offsets.get(target.key, (np.nan,) * len(LEVELS)))
         unit = answer_unit(target.name, target.horizon_bars, trailing_variance)
+        if target.key in self.usual_miss:
+            miss = np.full(len(forecast), np.nan) if trailing_miss is None else trailing_miss
+            unit = np.where(np.isnan(miss), self.usual_miss[target.key], miss)
         return np.asarray(forecast[:, None] + np.reshape(unit, (-1, 1)) * offsets)
 
     def p_up(self, target: Asked, forecast: Floats) -> Floats:
@@ -95,13 +111,16 @@ class Calibration:
     def apply(self, dataset: Dataset, rows: Rows, forecasts: Mapping[str, Floats]) -> Calibrated:
         """Return calibrated forecasts at some rows by target key: P(up) (n,), others (n, 5)."""
         variance = dataset.trailing_variance[rows]
-        return {
-            key: self.p_up(target, forecasts[key])
-            if target.name == "direction"
-            else self.quantiles(target, forecasts[key], variance)
-            for key, target in dataset.targets.items()
-            if key in forecasts
-        }
+        found = {}
+        for key, target in dataset.targets.items():
+            if key not in forecasts:
+                continue
+            if target.name == "direction":
+                found[key] = self.p_up(target, forecasts[key])
+            else:
+                miss = dataset.trailing_miss[key][rows] if target.name == "volatility" else None
+                found[key] = self.quantiles(target, forecasts[key], variance, miss)
+        return found
 
 
 Calibrated = dict[str, "Floats"]
@@ -114,7 +133,7 @@ def fit_calibration(dataset: Dataset, rows: Rows, forecasts: Mapping[str, Floats
         rows: a fold's `calibrate` rows, shape (n,).
         forecasts: by target key, at these rows, shape (n,) each.
     """
-    offsets, odds = {}, {}
+    offsets, odds, usual_miss = {}, {}, {}
     for key, target in dataset.targets.items():
         if key not in forecasts:
             continue
@@ -125,8 +144,13 @@ def fit_calibration(dataset: Dataset, rows: Rows, forecasts: Mapping[str, Floats
         else:
             variance = dataset.trailing_variance[rows][known]
             unit = answer_unit(target.name, target.horizon_bars, variance)
+            if target.name == "volatility":
+                miss = dataset.trailing_miss[key][rows][known]
+                if not np.isnan(miss).all():
+                    usual_miss[key] = float(np.nanmedian(miss))
+                    unit = np.where(np.isnan(miss), usual_miss[key], miss)
             offsets[key] = conformal_offsets((y - forecast) / unit)
-    return Calibration(offsets, odds)
+    return Calibration(offsets, odds, usual_miss)
 
 
 def calibrated(

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from moodtape.config import Config
 from moodtape.errors import ConfigError, DataMissing
 from moodtape.forecaster.features.base import ONCHAIN, PRICE, SENTIMENT, Column
 from moodtape.forecaster.features.polls import SCOPE as POLLS
+from moodtape.forecaster.miss import trailing_miss
 from moodtape.forecaster.others import others_rows
 from moodtape.forecaster.reach import reach_of
 from moodtape.forecaster.rows import Block, RowMaker
@@ -96,6 +98,18 @@ class Dataset:
     def polarity(self) -> NDArray[np.int64]:
         """Return the numbers of the columns that carry the tone of texts."""
         return np.array([i for i, c in enumerate(self.columns) if c.polarity], dtype=np.int64)
+
+    @cached_property
+    def trailing_miss(self) -> Mapping[str, Floats]:
+        """Return how far a rule has lately missed each volatility, by key, as known. (R,)"""
+        found = {}
+        for key, target in self.targets.items():
+            if target.name == "volatility":
+                found[key] = np.full(len(target.y), np.nan)
+                for number in range(len(self.symbols)):
+                    own = self.symbol == number
+                    found[key][own] = trailing_miss(target.y[own], target.horizon_bars)
+        return found
 
     def decisions(self, lookback_bars: int) -> NDArray[np.int64]:
         """Return the rows at which a forecast can be made, in order of time.

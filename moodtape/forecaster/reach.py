@@ -10,6 +10,7 @@ from moodtape.config import Config
 from moodtape.forecaster.features.chosen import Chosen, chosen_features
 from moodtape.forecaster.features.onchain import LEVEL_DAYS
 from moodtape.forecaster.features.sentiment import KERNEL_HALF_LIVES
+from moodtape.forecaster.miss import miss_reach
 from moodtape.forecaster.texts import WEEK_HOURS
 
 LONGEST_REACH = timedelta(days=40 * 365)
@@ -20,6 +21,8 @@ def reach_of(config: Config, calendar: Calendar, interval: timedelta, since: dat
     chosen, fill = chosen_features(config), config.features.fill_limit_bars
     month = round(timedelta(days=LEVEL_DAYS) / interval)
     bars = max(month, chosen.lookback_bars) + config.network.lookback_bars + fill
+    if "volatility" in config.target.names:
+        bars = max(bars, miss_reach(max(config.target.horizons)))
     texts = text_reach(config, chosen, calendar, interval, since)
     return max(lasting(bars + 1, calendar, interval, since), texts) + timedelta(days=1)
 

@@ -40,8 +40,9 @@ class Served:
     """What a forecast needs to know besides the network.
 
     market, subject: names of the columns of each branch, in order.
-    residuals, odds: the offsets and odds of its `Calibration`. A folder of an earlier
-        version has residuals of returns alone, and no odds: P(up) stays as it came.
+    residuals, odds, usual_miss: the offsets and the rest of its `Calibration`. A folder of an
+        earlier version may have residuals of returns alone, no odds: P(up) stays as it came,
+        and no misses: its intervals of volatility are as wide in every season.
     """
 
     symbols: tuple[str, ...]
@@ -59,11 +60,12 @@ class Served:
     scaler: Scaler
     trained_until: str
     odds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    usual_miss: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def calibration(self) -> Calibration:
         """Return what the network's answers are corrected by."""
-        return Calibration(self.residuals, self.odds)
+        return Calibration(self.residuals, self.odds, self.usual_miss)
 
     def write(self, folder: Path) -> None:
         """Write `served.json`."""
@@ -151,8 +153,7 @@ def forecast_rows(
         by_horizon: dict[int, dict[str, Any]] = {}
         for scale in served.scales:
             entry = by_horizon.setdefault(scale.horizon_bars, dict.fromkeys(ANSWERS))
-            variance = dataset.trailing_variance[row : row + 1]
-            entry |= _answer(served, scale, answers[scale.key], variance)
+            entry |= _answer(served, scale, answers[scale.key], dataset, row)
         cutoff = from_datetime64(dataset.cutoff[row])
         decision = from_datetime64(dataset.decision_time[row])
         found += [
@@ -170,13 +171,18 @@ def forecast_rows(
     return found
 
 
-def _answer(served: Served, scale: TargetScale, output: Floats, variance: Floats) -> dict[str, Any]:
+def _answer(
+    served: Served, scale: TargetScale, output: Floats, dataset: Dataset, row: int
+) -> dict[str, Any]:
     """Return one target's part of a forecast, in the answer's unit and calibrated."""
+    variance = dataset.trailing_variance[row : row + 1]
     value = scale.restored(output, variance)
     if scale.name == "direction":
         calibrated = served.calibration.p_up(scale, value)
         return {"p_up": float(calibrated[0]), "p_up_raw": float(value[0])}
-    quantiles = served.calibration.quantiles(scale, value, variance)[0]
+    misses = dataset.trailing_miss.get(scale.key)
+    miss = None if misses is None else misses[row : row + 1]
+    quantiles = served.calibration.quantiles(scale, value, variance, miss)[0]
     if scale.name == "return":
         return {"mean": float(value[0]), "quantiles": _by_level(quantiles)}
     return {

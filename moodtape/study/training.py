@@ -147,6 +147,7 @@ def _served(
         scales=scales,
         residuals=calibration.offsets,
         odds=calibration.odds,
+        usual_miss=calibration.usual_miss,
         scaler=scaler,
         trained_until=from_datetime64(dataset.cutoff[fold.calibrate[-1]]).isoformat(),
     )

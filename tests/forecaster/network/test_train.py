@@ -152,6 +152,7 @@ def test_the_served_model_says_what_the_network_says(
     served = Served(
         dataset.symbols, "1h", "lexicon@1", ("news",), (), tuple(names[:4]), tuple(names[4:]),
         tuple(names), 8, 4, fit.scales, made.offsets, identity, "2024-02-01", made.odds,
+        made.usual_miss,
     )  # fmt: skip
     served.write(tmp_path)
     read = Served.read(tmp_path)
