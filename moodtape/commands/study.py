@@ -145,6 +145,8 @@ def print_answers(results: Mapping[str, Any]) -> None:
     audited = results["audit"]
     state = "no look-ahead" if audited["clean"] else "LOOK-AHEAD FOUND"
     say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
+    if results["lead_lag"]["sentence"]:
+        say(results["lead_lag"]["sentence"])
     say(results["holdout"]["sentence"])
     kept = "" if results["deviations"] else ", kept"
     say(f"Plan: {results['provenance']['plan']}, written before any test row was read{kept}.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from moodtape.forecaster.forecasters import LINEAR
+from moodtape.forecaster.leadlag import PRICE, TEXTS, LeadLag, lead_lag
+from moodtape.forecaster.timing import Timing, timings
 from moodtape.forecaster.verdict import HELPS
 from moodtape.study.ablate import Outcome
 from moodtape.study.clocks import Bench, clock_rows, curve, loses_to_delay, one_bar
@@ -15,6 +17,9 @@ from moodtape.study.holdout import HeldOut
 from moodtape.study.sentences import percent
 from moodtape.study.wordlist import word_list_rows
 
+LEVEL = 0.05
+"""Of the whole table of who leads, which gives no word."""
+
 
 @dataclass(frozen=True)
 class Beside:
@@ -22,11 +27,15 @@ class Beside:
 
     clocks: the effect by other clocks than the stored one, from `clocks.clock_rows`.
     word_list: the effect of texts scored by the word list, of forecasters that say `helps`.
+    lead_lag: whether texts lead price or price leads texts.
+    timing: tone against the bars around its decision.
     holdout: what was held out; opened, it can take a `helps` back.
     """
 
     clocks: Sequence[Mapping[str, Any]] = ()
     word_list: Sequence[Mapping[str, Any]] = ()
+    lead_lag: Sequence[LeadLag] = ()
+    timing: Sequence[Timing] = ()
     holdout: HeldOut = HeldOut()  # noqa: RUF009 (a frozen value)
 
 
@@ -35,6 +44,8 @@ def beside_of(ground: Ground, outcome: Outcome, bench: Bench, holdout: HeldOut) 
     return Beside(
         clocks=_clocks(ground, outcome, bench),
         word_list=word_list_rows(ground, bench, _helping(outcome)),
+        lead_lag=lead_lag(ground.dataset),
+        timing=timings(ground.dataset, ground.question.subject),
         holdout=holdout,
     )
 
@@ -58,6 +69,20 @@ def _clocks(ground: Ground, outcome: Outcome, bench: Bench) -> list[dict[str, An
         if name != LINEAR:
             rows += clock_rows(ground, bench, [one_bar(ground)], name, studies[name])
     return rows
+
+
+def lead_lag_results(rows: Sequence[LeadLag]) -> dict[str, Any]:
+    """Return what `results.json` says of who leads: a sentence, and the tests that it rests on."""
+    if not rows:
+        return {"sentence": None, "rows": []}
+    pairs = len(rows) // 2
+    leading = [row.leads for row in rows if row.p_adjusted < LEVEL]
+    sentence = (
+        f"Of {pairs} pairs of a text series and a price series, texts come before price in"
+        f" {leading.count(TEXTS)} and price comes before texts in {leading.count(PRICE)}, beyond"
+        f" what each tells of itself (5 %, corrected over {len(rows)} tests)."
+    )
+    return {"sentence": sentence, "rows": [asdict(row) for row in rows]}
 
 
 def notes_of(

@@ -18,7 +18,7 @@ from moodtape.storage.db import Warehouse
 from moodtape.storage.looks import LastWord
 from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before, question_key
-from moodtape.study.beside import Beside, notes_of
+from moodtape.study.beside import Beside, lead_lag_results, notes_of
 from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import importance_rows
 from moodtape.study.ground import Ground
@@ -116,6 +116,8 @@ def ablation_results(
         ),
         "rivals": rival_results(ground, outcome),
         "clocks": list(beside.clocks),
+        "lead_lag": lead_lag_results(beside.lead_lag),
+        "timing": [asdict(row) for row in beside.timing],
         "word_list": list(beside.word_list),
         "holdout": holdout_results(beside.holdout),
         "cells": [dict(cell) for cell in outcome.cells],

@@ -75,6 +75,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
         "clocks": clocks,
         "clock_rows": by_clock,
+        "leads": tables.lead_pairs((results.get("lead_lag") or {}).get("rows", ())),
         "importance_groups": groups,
         "importance_rows": rests_on,
         "interval_lines": reliability.interval_lines(kept, interval),

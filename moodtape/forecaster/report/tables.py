@@ -66,6 +66,11 @@ CLOCK_COLUMNS = (
     "over_known_high",
     "n",
 )
+LEAD_COLUMNS = (
+    *("symbol", "stream", "text", "price", "leads", "lags"),
+    *("statistic", "p", "p_adjusted", "share", "n"),
+)
+TIMING_COLUMNS = ("symbol", "column", "before", "at", "after", "n")
 LOSS_COLUMNS = (*KEY, "time", "fold", "difference_null", "difference_shift")
 
 
@@ -176,6 +181,16 @@ def clock_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Clock
     ]
 
 
+def lead_pairs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Mapping[str, Any]]]:
+    """Return both tests of each pair of a text series and a price series, texts first."""
+    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        pair = (row["symbol"], row["stream"], row["text"], row["price"])
+        found.setdefault(pair, []).append(row)
+    both = [pair for pair in found.values() if len(pair) == 2]
+    return [{"texts": pair[0], "price": pair[1]} for pair in both]
+
+
 def _clock_name(minutes: int | None) -> str:
     """Return what a column of the clock curve is called.
 
@@ -202,8 +217,9 @@ def relative_loss(losses: Mapping[str, float | None], name: str) -> float | None
 
 
 def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -> None:
-    """Write answers.csv, arms.csv, folds.csv, losses.csv and, where they are, clocks.csv.
+    """Write answers.csv, arms.csv, folds.csv, losses.csv.
 
+    Also clocks.csv, lead_lag.csv and timing.csv, where there is anything to put into them.
     Shares as numbers, times in UTC.
 
     Args:
@@ -216,6 +232,10 @@ def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -
     _write(folder / "folds.csv", FOLD_COLUMNS, _fold_lines(answers))
     if clocks := results.get("clocks"):
         _write(folder / "clocks.csv", CLOCK_COLUMNS, map(_clock_line, clocks))
+    if leads := (results.get("lead_lag") or {}).get("rows"):
+        _write(folder / "lead_lag.csv", LEAD_COLUMNS, leads)
+    if timing := results.get("timing"):
+        _write(folder / "timing.csv", TIMING_COLUMNS, timing)
     losses = series.losses[list(LOSS_COLUMNS)]
     for name in KEY:
         if losses[name].dtype != "int64":

@@ -194,6 +194,39 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             for group, value in (("price", 0.0121), ("sentiment", 0.0004))
         ],
         "clocks": clocks(),
+        "lead_lag": {
+            "sentence": "Of 1 pairs of a text series and a price series, texts come before price"
+            " in 0 and price comes before texts in 1.",
+            "rows": [
+                {
+                    "symbol": "BTC",
+                    "stream": "news",
+                    "text": "tone",
+                    "price": "return",
+                    "leads": leads,
+                    "lags": 6,
+                    "statistic": statistic,
+                    "p": p,
+                    "p_adjusted": 2 * p,
+                    "share": share,
+                    "n": 520,
+                }
+                for leads, statistic, p, share in (
+                    ("texts", 0.81, 0.56, 0.004),
+                    ("price", 4.02, 0.0006, 0.021),
+                )
+            ],
+        },
+        "timing": [
+            {
+                "symbol": "BTC",
+                "column": "news.tone_6h",
+                "before": 0.112,
+                "at": 0.013,
+                "after": -0.004,
+                "n": 519,
+            },
+        ],
         "holdout": {
             "since": "2025-05-20T00:00:00+00:00",
             "until": "2025-05-24T00:00:00+00:00",

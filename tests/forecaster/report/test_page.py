@@ -275,6 +275,21 @@ def test_the_hold_out_is_told(small: Run) -> None:
     assert "held out" not in render_page(*small)
 
 
+def test_what_comes_first_is_told_both_ways(small: Run) -> None:
+    page = Page(render_page(*small))
+    [row] = page.table("texts first: p adjusted")
+    assert row["texts"] == "BTC news, tone"
+    assert (row["price"], row["bars"]) == ("return", "520")
+    assert (row["F"], row["F'"]) == ("0.8100", "4.020")
+    [timing] = page.table("bar before")
+    assert timing["bar before"] == "0.1120"
+    small[0]["lead_lag"] = {"sentence": None, "rows": []}
+    small[0]["timing"] = []
+    assert "What comes first" not in render_page(*small)
+    del small[0]["lead_lag"], small[0]["timing"]
+    assert "What comes first" not in render_page(*small)
+
+
 def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
     results, series = small
     new = ("calibration", "importance")
