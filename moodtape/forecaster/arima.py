@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from moodtape.forecaster.threads import one_thread
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -44,7 +46,9 @@ def arima(dataset: Dataset, fold: Fold, rows: Rows) -> dict[str, Floats]:
     for symbol in np.unique(dataset.symbol[rows]):
         mine = dataset.symbol[rows] == symbol
         train = fold.train[dataset.symbol[fold.train] == symbol]
-        for key, values in _symbol(dataset, train, rows[mine]).items():
+        with one_thread("blas"):
+            own = _symbol(dataset, train, rows[mine])
+        for key, values in own.items():
             found[key][mine] = values
     for key, target in dataset.targets.items():
         found[key][np.isnan(found[key])] = np.nanmean(target.y[fold.train])
