@@ -23,7 +23,7 @@ from moodtape.forecaster.inputs import Draw, build_inputs
 from moodtape.forecaster.linear import fit_predict_linear
 from moodtape.forecaster.metrics import deciding_loss
 from moodtape.forecaster.scaling import scaled_features
-from moodtape.forecaster.shift import shift_room
+from moodtape.forecaster.shift import Room, shift_room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,9 +82,10 @@ def smallest_effects(
         arm: `planted`.
     """
     made: dict[tuple[int, str], Detectable] = {}
+    room, _ = shift_room(dataset, config)
     for key in dataset.targets:
         own = [case for case in cases if case.key == key]
-        search = _Search(dataset, [f for f in folds if len(f.test)], arm, config, key)
+        search = _Search(dataset, [f for f in folds if len(f.test)], arm, config, key, room)
         tried: dict[int, dict[float, tuple[int, int]]] = {c.symbol: {} for c in own}
         while open_ := {
             c.symbol: s for c in own if (s := _next(tried[c.symbol], search.draws, search.sizes))
@@ -113,6 +114,7 @@ class _Search:
     arm: Arm
     config: Config
     key: str
+    room: Room
 
     @property
     def margin(self) -> float:
@@ -132,30 +134,30 @@ class _Search:
     def count(self, cases: Sequence[Case], size: float, found: Found) -> dict[int, tuple[int, int]]:
         """Return for each case in how many draws of a size it was found, and of how many."""
         counts = {case.symbol: (0, 0) for case in cases}
-        for draw in range(self.draws):
-            asking = [c for c in cases if _passes(*counts[c.symbol], self.draws) is None]
-            if not asking:
-                break
-            forecast = self._forecast(size, draw)
-            for case in asking:
-                losses = self._losses(case, forecast)
-                evidence = evidence_of(case, losses, self.dataset, self.config, True)
-                hits, tried = counts[case.symbol]
-                counts[case.symbol] = (hits + found(case, evidence), tried + 1)
+        made = 0
+        while asking := [c for c in cases if _passes(*counts[c.symbol], self.draws) is None]:
+            # So many more are drawn whatever comes of them, so that a fold is scaled for all.
+            certain = min(_undecided(*counts[c.symbol], self.draws) for c in asking)
+            for forecast in self._forecasts(size, range(made, made + certain)):
+                for case in asking:
+                    losses = self._losses(case, forecast)
+                    evidence = evidence_of(case, losses, self.dataset, self.config, True)
+                    hits, tried = counts[case.symbol]
+                    counts[case.symbol] = (hits + found(case, evidence), tried + 1)
+            made += certain
         return counts
 
-    def _forecast(self, size: float, draw: int) -> Floats:
-        """Return forecasts of all rows under one draw; NaN where nothing is tested. (R,)"""
+    def _forecasts(self, size: float, draws: range) -> Floats:
+        """Return forecasts of all rows under some draws; NaN where nothing is tested. (d, R)"""
         alone = replace(self.dataset, targets={self.key: self.dataset.targets[self.key]})
-        room, _ = shift_room(self.dataset, self.config)
-        result = np.full(len(self.dataset.cutoff), np.nan)
+        result = np.full((len(draws), len(self.dataset.cutoff)), np.nan)
         for fold in self.folds:
-            gains = {self.key: size * self.margin}
-            drawn = Draw(draw, self.config.seed, room, fold, gains)
-            inputs = build_inputs(alone, scaled_features(alone, fold), self.arm, drawn)
-            result[fold.test] = fit_predict_linear(alone, inputs, fold, fold.test, seed=draw)[
-                self.key
-            ]
+            scaled, gains = scaled_features(alone, fold), {self.key: size * self.margin}
+            for number, draw in enumerate(draws):
+                drawn = Draw(draw, self.config.seed, self.room, fold, gains)
+                inputs = build_inputs(alone, scaled, self.arm, drawn)
+                forecasts = fit_predict_linear(alone, inputs, fold, fold.test, seed=draw)
+                result[number, fold.test] = forecasts[self.key]
         return result
 
     def _losses(self, case: Case, forecast: Floats) -> Floats:
@@ -176,6 +178,16 @@ def _passes(hits: int, tried: int, draws: int) -> bool | None:
     if hits >= needed:
         return True
     return False if tried - hits > draws - needed else None
+
+
+def _undecided(hits: int, tried: int, draws: int) -> int:
+    """Return how many more draws must be made before their share can be met or missed.
+
+    >>> _undecided(0, 0, 20), _undecided(14, 14, 20), _undecided(3, 7, 20)
+    (5, 2, 1)
+    """
+    needed = int(np.ceil(SHARE * draws))
+    return min(needed - hits, draws - needed + 1 - (tried - hits))
 
 
 def _next(
