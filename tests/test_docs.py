@@ -15,7 +15,8 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from moodtape.cli import app
-from moodtape.commands.reference import declared_columns, pages, verbs
+from moodtape.commands.reference import pages, verbs
+from moodtape.commands.reference_features import declared_columns
 from moodtape.config import ArmSection, Config
 from moodtape.forecaster.dataset import Request, load_dataset
 from moodtape.forecaster.features.base import REGISTRY, compute_all
