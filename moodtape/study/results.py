@@ -21,6 +21,7 @@ from moodtape.study.before import Before, question_key
 from moodtape.study.beside import Beside, lead_lag_results, notes_of
 from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import importance_rows
+from moodtape.study.further import further_results
 from moodtape.study.ground import Ground
 from moodtape.study.holdout import holdout_results, speaks_against, taken_back, weakened
 from moodtape.study.rivals import rival_results
@@ -115,6 +116,7 @@ def ablation_results(
             else ()
         ),
         "rivals": rival_results(ground, outcome),
+        "further": further_results(ground, outcome),
         "clocks": list(beside.clocks),
         "lead_lag": lead_lag_results(beside.lead_lag),
         "timing": [asdict(row) for row in beside.timing],

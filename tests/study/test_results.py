@@ -129,6 +129,27 @@ def test_the_figures_are_those_of_the_study(
     assert len(set(columns.values())) == 1, "every arm has the columns of the real one"
 
 
+def test_further_tests_describe_each_question(results: dict[str, Any], outcome: Outcome) -> None:
+    pairs = {row["target"]: row for row in results["further"]["pairs"]}
+    assert set(pairs) == {"return", "direction", "volatility"}
+    assert pairs["direction"]["clark_west"] is None, "squared error alone"
+    assert 0 <= pairs["return"]["clark_west"]["p"] <= 1
+    assert pairs["return"]["pesaran_timmermann"] is None
+    assert all(0 <= row["giacomini_white"]["p"] <= 1 for row in pairs.values())
+    for table in results["further"]["tables"]:
+        assert table["best"] in table["models"]
+        assert table["benchmark"] == "persistence"
+        assert 0 <= table["spa_p"] <= 1
+        assert 0 <= table["pbo"] <= 1
+        assert set(table["mcs"]) <= set(table["models"])
+        losses = next(a["losses"] for a in results["results"] if a["target"] == table["target"])
+        real = outcome.studies[0].real
+        named = {name.removeprefix("linear "): name for name in table["models"]}
+        best = min((name for name in named if name != "persistence"), key=losses.__getitem__)
+        assert losses[best] == losses[table["best"].removeprefix("linear ")]
+        assert f"linear {real}" in table["models"]
+
+
 def test_texts_are_counted_as_far_as_the_study_reads_them(
     results: dict[str, Any], warehouse: Warehouse, ground: Ground
 ) -> None:

@@ -70,6 +70,8 @@ LEAD_COLUMNS = (
     *("symbol", "stream", "text", "price", "leads", "lags"),
     *("statistic", "p", "p_adjusted", "share", "n"),
 )
+FURTHER_COLUMNS = (*KEY, "test", "statistic", "p", "told")
+FURTHER = ("giacomini_white", "clark_west", "pesaran_timmermann")
 TIMING_COLUMNS = ("symbol", "column", "before", "at", "after", "n")
 LOSS_COLUMNS = (*KEY, "time", "fold", "difference_null", "difference_shift")
 
@@ -219,7 +221,8 @@ def relative_loss(losses: Mapping[str, float | None], name: str) -> float | None
 def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -> None:
     """Write answers.csv, arms.csv, folds.csv, losses.csv.
 
-    Also clocks.csv, lead_lag.csv and timing.csv, where there is anything to put into them.
+    Also clocks.csv, lead_lag.csv, timing.csv and further.csv, where there is anything to put
+    into them.
     Shares as numbers, times in UTC.
 
     Args:
@@ -234,6 +237,8 @@ def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -
         _write(folder / "clocks.csv", CLOCK_COLUMNS, map(_clock_line, clocks))
     if leads := (results.get("lead_lag") or {}).get("rows"):
         _write(folder / "lead_lag.csv", LEAD_COLUMNS, leads)
+    if further := results.get("further"):
+        _write(folder / "further.csv", FURTHER_COLUMNS, _further_lines(further))
     if timing := results.get("timing"):
         _write(folder / "timing.csv", TIMING_COLUMNS, timing)
     losses = series.losses[list(LOSS_COLUMNS)]
@@ -275,6 +280,18 @@ def _arm_lines(results: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
                 "loss": answer["losses"].get(column.name),
                 "relative_to_null": relative_loss(answer["losses"], column.name),
             }
+
+
+def _further_lines(further: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Yield one line a test; what has no p-value is `told`."""
+    for row in further["pairs"]:
+        for test in FURTHER:
+            yield {**{name: row[name] for name in KEY}, "test": test, **(row[test] or {})}
+    for row in further["tables"]:
+        asked = {name: row.get(name) for name in KEY}
+        yield {**asked, "test": "superior ability", "p": row["spa_p"], "told": row["best"]}
+        yield {**asked, "test": "confidence set", "told": "; ".join(row["mcs"])}
+        yield {**asked, "test": "overfitting", "statistic": row["pbo"]}
 
 
 def _clock_line(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -194,6 +194,35 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             for group, value in (("price", 0.0121), ("sentiment", 0.0004))
         ],
         "clocks": clocks(),
+        "further": {
+            "pairs": [
+                {
+                    "symbol": "BTC",
+                    "target": "direction",
+                    "horizon_bars": 1,
+                    "forecaster": "network",
+                    "giacomini_white": {"statistic": 1.31, "p": 0.52},
+                    "clark_west": None,
+                    "pesaran_timmermann": {"statistic": 0.44, "p": 0.33},
+                    "n": 1234,
+                },
+            ],
+            "tables": [
+                {
+                    "symbol": "BTC",
+                    "target": "direction",
+                    "horizon_bars": 1,
+                    "models": ["persistence", "network price+sentiment", "reversal"],
+                    "best": "reversal",
+                    "benchmark": "persistence",
+                    "spa_p": 0.21,
+                    "mcs": ["persistence", "reversal"],
+                    "mcs_size": 0.1,
+                    "pbo": 0.38,
+                    "n": 1234,
+                },
+            ],
+        },
         "lead_lag": {
             "sentence": "Of 1 pairs of a text series and a price series, texts come before price"
             " in 0 and price comes before texts in 1.",
@@ -207,7 +236,7 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
                     "lags": 6,
                     "statistic": statistic,
                     "p": p,
-                    "p_adjusted": 2 * p,
+                    "p_adjusted": min(1.0, 2 * p),
                     "share": share,
                     "n": 520,
                 }

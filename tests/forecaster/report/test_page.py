@@ -290,6 +290,17 @@ def test_what_comes_first_is_told_both_ways(small: Run) -> None:
     assert "What comes first" not in render_page(*small)
 
 
+def test_further_tests_are_told_and_decide_nothing(small: Run) -> None:
+    page = Page(render_page(*small))
+    [pair] = page.table("Clark–West")
+    assert (pair["Giacomini–White"], pair["Clark–West"], pair["p''"]) == ("1.310", "–", "0.330")
+    [table] = page.table("overfitting")
+    assert (table["lowest loss"], table["overfitting"]) == ("reversal", "38 %")
+    assert table["cannot be told from the best"] == "persistence, reversal of 3"
+    del small[0]["further"]
+    assert "Further tests" not in render_page(*small)
+
+
 def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
     results, series = small
     new = ("calibration", "importance")

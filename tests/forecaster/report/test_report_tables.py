@@ -92,7 +92,8 @@ def test_writing_twice_changes_nothing(large: Callable[..., Run], tmp_path: Path
     write_csvs(results, series, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
     assert set(first) == {
-            "answers.csv", "arms.csv", "clocks.csv", "folds.csv", "lead_lag.csv",
+            "answers.csv", "arms.csv", "clocks.csv", "folds.csv", "further.csv",
+            "lead_lag.csv",
             "losses.csv", "timing.csv",
         }  # fmt: skip
     assert len(rows_of(tmp_path / "losses.csv")) == len(series.losses)
