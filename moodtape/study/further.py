@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 
 BENCHMARK = "persistence"
 DRAWS = 500
-MOST_ROWS = 4_000
-"""More are averaged over neighbours first: the means stay, and a table takes seconds."""
+MOST_ROWS = 1_000
+"""More are averaged over neighbours first: the means stay, and a table takes a second."""
+
+MOST_TABLES = 24
+"""A panel with more questions has none: nobody would read them, and each takes its second."""
 
 
 def further_results(ground: Ground, outcome: Outcome) -> dict[str, Any]:
@@ -94,6 +97,8 @@ def _told(test: Any, *args: Any) -> dict[str, float] | None:
 def _tables(ground: Ground, outcome: Outcome) -> Iterator[dict[str, Any]]:
     """Yield for each question what comes of choosing among all its forecasts."""
     dataset, config = ground.dataset, ground.config
+    if len(dataset.symbols) * len(dataset.targets) > MOST_TABLES:
+        return
     for number, symbol in enumerate(dataset.symbols):
         for key, target in dataset.targets.items():
             losses = _contenders(ground, outcome, number, key)
