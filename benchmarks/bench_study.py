@@ -46,7 +46,7 @@ def cpu_s() -> float:
 def newest_bars(path: Path, hours: int) -> pd.DataFrame:
     """Return the newest bars of a file as an import takes them."""
     table = pd.read_parquet(path)
-    names = {"timestamp": "open_time", "time": "open_time", "date": "open_time"}
+    names = {"ts": "open_time", "timestamp": "open_time", "time": "open_time", "date": "open_time"}
     table = table.rename(columns=names).sort_values("open_time").tail(hours)
     columns = ["open_time", "open", "high", "low", "close", "volume"]
     return table[columns].assign(symbol="BTC")
