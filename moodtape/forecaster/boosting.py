@@ -4,6 +4,7 @@
     2. choose    how many trees, by the loss on `stop`; none at all where the first is no gain
     3. forecast  by that many
 
+In a panel the number of the asset is a column, too, of which trees may part any from any.
 Fits draw nothing, so the same rows give the same bits, on any number of threads.
 """
 
@@ -37,6 +38,9 @@ LEAF_SHARE = 0.01
 
 SHRINKAGE = 10.0
 
+MOST_SYMBOLS = 255
+"""Of a column of categories."""
+
 
 def fit_predict_boosting(
     dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int = 0
@@ -53,15 +57,19 @@ def fit_predict_boosting(
     """
     del seed
     x = np.hstack([inputs.market, inputs.subject])
+    if panel := 1 < len(dataset.symbols) <= MOST_SYMBOLS:
+        x = np.hstack([x, dataset.symbol[:, None]])
     with one_thread("openmp"):
         return {
-            key: _fit_predict(dataset, target, x, fold, rows)
+            key: _fit_predict(dataset, target, x, fold, rows, panel)
             for key, target in dataset.targets.items()
         }
 
 
-def _fit_predict(dataset: Dataset, target: Target, x: Floats, fold: Fold, rows: Rows) -> Floats:
-    """Return forecasts of one target at some rows."""
+def _fit_predict(
+    dataset: Dataset, target: Target, x: Floats, fold: Fold, rows: Rows, panel: bool
+) -> Floats:
+    """Return forecasts of one target at some rows. panel: the last column numbers the symbols."""
     unit = answer_unit(target.name, target.horizon_bars, dataset.trailing_variance)
     y = target.y / unit
     train = fold.train[~np.isnan(y[fold.train])]
@@ -69,7 +77,7 @@ def _fit_predict(dataset: Dataset, target: Target, x: Floats, fold: Fold, rows: 
     is_direction = target.name == "direction"
     if is_direction and (len(np.unique(y[train])) < 2 or len(np.unique(y[stop])) < 2):
         return np.full(len(rows), y[train].mean())
-    model = _model(is_direction, len(train))
+    model = _model(is_direction, len(train), [x.shape[1] - 1] if panel else None)
     model.fit(x[train], y[train], X_val=x[stop], y_val=y[stop])
     trees = int(np.argmax(model.validation_score_))
     if trees == 0:
@@ -79,13 +87,14 @@ def _fit_predict(dataset: Dataset, target: Target, x: Floats, fold: Fold, rows: 
     return np.asarray((chosen[:, 1] if is_direction else chosen) * unit[rows])
 
 
-def _model(is_direction: bool, count: int) -> Any:
-    """Return trees yet to be fitted on `count` rows."""
+def _model(is_direction: bool, count: int, categories: list[int] | None = None) -> Any:
+    """Return trees yet to be fitted on `count` rows. categories: columns without an order."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if is_direction else HistGradientBoostingRegressor
     return kind(
         learning_rate=LEARNING_RATE, max_iter=TREES, max_leaf_nodes=LEAVES,
         min_samples_leaf=max(20, int(LEAF_SHARE * count)), l2_regularization=SHRINKAGE,
-        early_stopping=True, n_iter_no_change=PATIENCE, tol=0.0, random_state=0,
+        categorical_features=categories, early_stopping=True, n_iter_no_change=PATIENCE,
+        tol=0.0, random_state=0,
     )  # fmt: skip

@@ -3,7 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moodtape.config import Config
 from moodtape.forecaster import linear
+from moodtape.forecaster.forecasters import FORECASTERS
 from moodtape.forecaster.inputs import Inputs
 from moodtape.forecaster.splits import Fold
 
@@ -127,3 +129,33 @@ def test_a_strong_effect_is_forecast(make_dataset: Any) -> None:
     up = found["direction_1"]
     assert ((up > 0) & (up < 1)).all()
     assert np.corrcoef(up[known], y[known])[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("name", ["linear", "boosting"])
+def test_a_panel_knows_which_of_its_assets_is_the_calmer(make_dataset: Any, name: str) -> None:
+    """Columns are scaled asset by asset: nothing in them says which one a row is of."""
+    dataset = make_dataset(1000, symbols=("BTC", "ETH", "NEW"), names=("volatility",))
+    at = np.datetime64("2024-01-01", "us")
+    parts = [
+        np.flatnonzero((np.tile(np.arange(1000), 3) >= low) & (np.tile(np.arange(1000), 3) < high))
+        for low, high in ((0, 600), (600, 700), (700, 800), (800, 990))
+    ]
+    parts[:2] = [rows[dataset.symbol[rows] < 2] for rows in parts[:2]]
+    fold = Fold(0, *parts, at, at, at)
+    y = dataset.targets["volatility_1"].y
+    y[:] = (
+        np.random.default_rng(0).standard_normal(3000) + np.array([-2.0, 1.0, 5.0])[dataset.symbol]
+    )
+    inputs = Inputs(np.nan_to_num(dataset.features[:, :6]), np.zeros((3000, 0)))
+    fit_predict = FORECASTERS[name].open(Config())
+    found = fit_predict(dataset, inputs, fold, fold.test, seed=0)["volatility_1"]
+    of = dataset.symbol[fold.test]
+    assert found[of == 0].mean() == pytest.approx(-2, abs=0.25)
+    assert found[of == 1].mean() == pytest.approx(1, abs=0.25)
+    if name == "linear":
+        assert found[of == 2].mean() == pytest.approx(-0.5, abs=0.25), "never seen: like the mean"
+
+
+def test_a_single_asset_has_no_column_of_its_own(make_dataset: Any) -> None:
+    dataset = make_dataset(50)
+    assert linear.symbol_columns(dataset, np.arange(40)).shape == (50, 0)
