@@ -44,7 +44,7 @@ def main() -> None:
             if kind != "documents" and "2025-05" not in file:
                 moodtape(words.project, "import", kind, str(words.data / file), *options)
     settings = load_settings(words.project, overrides=SETTINGS)
-    question = Question("onchain", parse_instant(SINCE))
+    question = Question("onchain", parse_instant(SINCE), whole=True)  # no hold-out: no word is said
     results = evaluate(settings, question, "real_forecasts.py", lambda *step: print(*step))
     write(results["results"])
 
