@@ -178,9 +178,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
         found = read_json(folder / MANIFEST)
     except UnreadableFile as exc:
         raise UnreadableFile(f"{exc} Take another backup: moodtape backup list") from exc
-    known = isinstance(found, dict) and found.get("schema_version") == 1
-    if not known or not {"tables", "files", "made_at"} <= set(found):
+    if found.get("schema_version") != 1 or not {"tables", "files", "made_at"} <= set(found):
         raise UnreadableFile(f"{folder / MANIFEST} is of another version of Moodtape.")
+    try:
+        datetime.fromisoformat(found["made_at"])
+        for parts, keys in (("tables", ("rows",)), ("files", ("bytes", "sha256"))):
+            for name, facts in found[parts].items():
+                int(facts[keys[0]]), [facts[key] for key in keys], name.encode()
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as exc:
+        raise UnreadableFile(f"{folder / MANIFEST} is damaged ({type(exc).__name__}).") from exc
     return found
 
 

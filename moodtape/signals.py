@@ -119,6 +119,8 @@ def _whole(path: Path) -> dict[str, Any]:
             f"{path} is of schema {values.get('schema_version')!r}, this reader knows"
             f" {SCHEMA_VERSION}. Use the reader of the Moodtape that wrote it."
         )
+    if not isinstance(values.get("project"), str) or not isinstance(values.get("signals"), list):
+        raise UnreadableFile(f"{path} names no project, or has no list of signals.")
     body = {key: value for key, value in values.items() if key != "checksum"}
     if values.get("checksum") != _checksum(body):
         raise UnreadableFile(f"{path} was changed after it was written. Run: moodtape tick")
@@ -126,7 +128,12 @@ def _whole(path: Path) -> dict[str, Any]:
 
 
 def _signal(path: Path | str, row: Mapping[str, Any]) -> Signal:
-    if set(row) != {field.name for field in fields(Signal)}:
+    if not isinstance(row, dict) or set(row) != {field.name for field in fields(Signal)}:
         raise UnreadableFile(f"{path} has a signal with other fields than this reader knows.")
-    times = {name: datetime.fromisoformat(row[name]) for name in TIMES}
+    try:
+        times = {name: datetime.fromisoformat(row[name]) for name in TIMES}
+    except (TypeError, ValueError) as exc:
+        raise UnreadableFile(f"{path} has a signal with a time that is none: {exc}.") from exc
+    if not isinstance(row["symbol"], str) or any(at.tzinfo is None for at in times.values()):
+        raise UnreadableFile(f"{path} has a signal without symbol, or a time without zone.")
     return Signal(**{**row, **times})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOLD = "told"
+DAMAGED = (
+    EOFError, BadZipFile, LookupError, ValueError, AttributeError, TypeError, RuntimeError,
+    ArithmeticError, MemoryError, zlib.error, struct.error, RecursionError,
+)  # fmt: skip
+"""What numpy and zipfile stumble with over a damaged file."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], told: Any) -> None:
@@ -37,9 +44,13 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], told: Any) -> N
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], Any] | None:
     """Return what was written; None where there is nothing, or a damaged file."""
     try:
-        stored = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        body = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        stored = np.load(io.BytesIO(body), allow_pickle=False)
         arrays = {name: stored[name] for name in stored.files}
         told = json.loads(arrays.pop(TOLD).tobytes())
-    except (FileNotFoundError, EOFError, BadZipFile, KeyError, ValueError, AttributeError):
+    except DAMAGED:
         return None
     return arrays, told

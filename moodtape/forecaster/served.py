@@ -92,7 +92,7 @@ class Served:
                 odds={k: (v[0], v[1]) for k, v in values.pop("odds", {}).items()},
                 **_tuples(values),
             )
-        except (KeyError, TypeError, IndexError) as exc:
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
             raise UnreadableFile(f"{folder / SERVED} is of another version: {exc}.") from exc
 
     def windows(self, dataset: Dataset, rows: Rows) -> dict[str, Any]:

@@ -145,7 +145,7 @@ class BinanceBars(BarSeries[Pair]):
             opens.append(opened)
             try:
                 bars.append(_bar(pair, self.interval, opened, row))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 place = f"{pair.symbol} {self.interval} {opened:%Y-%m-%dT%H:%MZ}"
                 rejected.append(Rejected(place, "a number cannot be read", json.dumps(row)[:4096]))
         return opens, bars, rejected

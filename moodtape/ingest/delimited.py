@@ -72,7 +72,7 @@ def csv_rows(stream: IO[bytes], path: Path) -> Iterator[Line]:
     """Yield the records of a CSV file below its header.
 
     Raises:
-        UnreadableFile: there is no header, or it names a column twice.
+        UnreadableFile: there is no header that can be read, or it names a column twice.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     source = _Source(stream)
@@ -104,7 +104,12 @@ def _header(source: _Source, path: Path) -> tuple[list[str], str]:
     if not first.strip():
         raise UnreadableFile(f"{path} has no header line. The first line must name the columns.")
     delimiter = max(",;\t|", key=first.count)
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    try:
+        first.encode("utf-8")
+        header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    except (UnicodeEncodeError, csv.Error) as exc:
+        why = "not UTF-8" if isinstance(exc, UnicodeEncodeError) else f"not CSV: {exc}"
+        raise UnreadableFile(f"{path}: its first line, which names the columns, is {why}.") from exc
     if len(set(header)) < len(header):
         raise UnreadableFile(
             f"{path} names a column twice in its header: {first.strip()[:200]}. Rename one."

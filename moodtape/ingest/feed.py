@@ -17,6 +17,8 @@ _PROLOG = re.compile(rb"^\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*", re.DOTALL)
 _ROOT_ENDS = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*$", re.I | re.DOTALL)
 _ITEM_ENDS = re.compile(rb"</(?:\w+:)?(?:item|entry)\s*>", re.IGNORECASE)
 _ZONED = re.compile(r"(?:[zZ]|[+-]\d{2}:?\d{2}|[A-Z]{2,5})\)?$")
+_REFERENCE = re.compile(rb"&#([0-9]+|[xX][0-9a-fA-F]+);?")
+LOST = b"&#65533;"
 _WIDEST_OFFSET = timedelta(hours=14)
 
 
@@ -71,9 +73,15 @@ def read_feed(body: bytes, content_type: str, place: str) -> Feed:
     # Given bytes, feedparser takes them for a file's name first. Told an address, it would make
     # guids into addresses, and a text would be another one at a mirror.
     told = {"content-type": content_type} if content_type else {}
-    found = feedparser.parse(
-        io.BytesIO(body), response_headers=told, sanitize_html=False, resolve_relative_uris=False
-    )
+    try:
+        found = feedparser.parse(
+            io.BytesIO(_without_no_characters(body)), response_headers=told, sanitize_html=False,
+            resolve_relative_uris=False,
+        )  # fmt: skip
+    except Exception as exc:  # what it stumbles over differs from version to version
+        raise CouldNotRead(
+            f"{place} sent a feed that feedparser cannot read ({type(exc).__name__})."
+        ) from exc
     if not found.get("version"):
         kind = content_type[:60] or "no type"
         raise CouldNotRead(f"{place} sent {len(body):,} bytes ({kind}) that are no feed.")
@@ -83,6 +91,21 @@ def read_feed(body: bytes, content_type: str, place: str) -> Feed:
     if cut:
         entries = entries[: len(_ITEM_ENDS.findall(plain))]
     return Feed(tuple(_item(entry) for entry in entries), cut)
+
+
+def _without_no_characters(body: bytes) -> bytes:
+    """Put the mark of a lost character in place of references to what is none.
+
+    feedparser breaks at them, and one item would cost all the others.
+    """
+    return _REFERENCE.sub(lambda found: found[0] if _is_character(found[1]) else LOST, body)
+
+
+def _is_character(digits: bytes) -> bool:
+    if len(digits) > 9:
+        return False
+    number = int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
+    return 0 < number < 0xD800 or 0xDFFF < number < 0x110000
 
 
 def _refuse_web_page_and_dtd(body: bytes, place: str) -> None:

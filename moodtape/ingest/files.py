@@ -174,7 +174,7 @@ def _parquet_chunks(path: Path, size: int, tick: Progress) -> Iterator[Chunk]:
                 place += batch.num_rows
                 yield _typed_chunk(batch, lines)
                 tick(size * (place - 1) // max(file.metadata.num_rows, 1), size)
-    except (pa.ArrowException, OSError) as exc:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as exc:
         first_line = str(exc).splitlines()[0]
         raise UnreadableFile(
             f"{path} is not a whole Parquet file ({first_line}). Fetch it again."

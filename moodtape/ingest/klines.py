@@ -137,7 +137,7 @@ def _numbers(column: pa.ChunkedArray, kind: Callable[[str], float]) -> NDArray[n
 
 def _number(cell: str, kind: Callable[[str], float]) -> float:
     try:
-        return kind(cell)
+        return float(kind(cell))
     except (ValueError, OverflowError):
         return float("nan")
 

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -169,13 +170,20 @@ class ReplayingDoor:
         if self._was_withheld:
             self._pass_over_pages(asked)
         line = self._following
-        if line is None or line["asked"] != asked:
+        if line is None or line.get("asked") != asked:
             raise CouldNotRead(
                 "The kept answers do not go on from here: the run was cut short, or the settings"
                 " were others."
             )
         self._following = next(self._left, None)
-        at = datetime.fromisoformat(line["at"])
+        try:
+            return self._answered(line)
+        except (LookupError, TypeError, ValueError, AttributeError, EOFError, OSError,
+                zlib.error) as exc:  # fmt: skip
+            raise CouldNotRead(f"A kept answer is damaged ({type(exc).__name__}).") from exc
+
+    def _answered(self, line: Mapping[str, Any]) -> Answer:
+        at = _aware(line["at"])
         self._latest = max(self._latest, at)
         self._was_withheld = self._was_withheld or bool(line.get("withheld"))
         if "failure" in line:
@@ -187,7 +195,7 @@ class ReplayingDoor:
 
     def _pass_over_pages(self, asked: str) -> None:
         """Leave out what was asked only because of an answer that is withheld now."""
-        while self._following is not None and self._following["asked"] != asked:
+        while self._following is not None and self._following.get("asked") != asked:
             self._following = next(self._left, None)
 
 
@@ -224,15 +232,23 @@ def tape_of(plan: Plan, run_id: str, collector: str) -> Path | None:
 
 def read_beginning(path: Path) -> Beginning | None:
     """Return the head of a tape; None if it is not whole."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         try:
             head = json.loads(file.readline())
-        except ValueError:
+            head.pop("version")
+            head["now"] = _aware(head["now"])
+            for name in ("since", "until"):
+                head[name] = None if head[name] is None else _aware(head[name])
+            return Beginning(**head)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
             return None
-    head.pop("version")
-    for name in ("now", "since", "until"):
-        head[name] = None if head[name] is None else datetime.fromisoformat(head[name])
-    return Beginning(**head)
+
+
+def _aware(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return at
 
 
 def read_tape(path: Path) -> Tape | None:
@@ -248,12 +264,14 @@ class _Lines:
     path: Path
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        with self.path.open(encoding="utf-8") as file:
+        with self.path.open(encoding="utf-8", errors="replace") as file:
             file.readline()
             for text in file:
                 try:
                     line = json.loads(text)
-                except ValueError:
+                except (ValueError, RecursionError):
+                    return
+                if not isinstance(line, dict):
                     return
                 yield line
 

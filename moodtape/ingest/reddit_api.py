@@ -145,7 +145,7 @@ def next_item(listing: Iterator[Any], name: str) -> Mapping[str, Any] | None:
     except OAuthException:
         raise Refused("Reddit does not let this app in: are its credentials right?") from None
     except (PrawcoreException, PRAWException, ValueError, TypeError, LookupError,
-            AttributeError) as exc:  # fmt: skip
+            AttributeError, RecursionError) as exc:  # fmt: skip
         raise CouldNotRead(
             f"{name}: the answer is none that praw can read ({type(exc).__name__})."
         ) from exc

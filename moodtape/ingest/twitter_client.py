@@ -45,7 +45,7 @@ def read_answer(ask: Callable[[], Any], symbol: str) -> dict[str, Any]:
 
     try:
         told = ask()
-    except (TweepyException, ValueError, TypeError) as exc:
+    except (TweepyException, ValueError, TypeError, RecursionError) as exc:
         raise CouldNotRead(
             f"X, {symbol}: the answer is none that tweepy can read ({type(exc).__name__})."
         ) from exc

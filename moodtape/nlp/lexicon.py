@@ -33,6 +33,8 @@ NEGATION_REACH = 3
 STEEPNESS = 0.9
 NEUTRAL_LOGIT = 1.1
 """Softmax of (-STEEPNESS * tone, NEUTRAL_LOGIT, STEEPNESS * tone), fitted once on own labels."""
+STRONGEST = 100.0
+"""A tone beyond it is as sure as numbers can say."""
 
 _PICTURES = "\u2600-\u27bf\u2b00-\u2bff\U0001f170-\U0001faff"
 _TOKEN = re.compile(
@@ -159,6 +161,7 @@ def probabilities(value: float) -> tuple[float, float, float]:
     >>> [round(p, 3) for p in probabilities(0.0)]
     [0.2, 0.6, 0.2]
     """
+    value = max(-STRONGEST, min(value, STRONGEST))  # beyond it exp has no number
     # math.exp one by one: numpy's vector exp may differ in the last bit by position.
     negative, neutral = math.exp(-STEEPNESS * value), math.exp(NEUTRAL_LOGIT)
     positive = math.exp(STEEPNESS * value)

@@ -41,7 +41,7 @@ class ModelFacts:
 def read_facts(folder: Path) -> ModelFacts:
     """Return what `model.json` says; a missing or odd one raises a clear error."""
     try:
-        text = (folder / FACTS_FILE).read_text("utf-8")
+        text = (folder / FACTS_FILE).read_bytes()
     except FileNotFoundError:
         raise DataMissing(
             f"No scorer model in {folder}: {FACTS_FILE} is missing. Reinstall moodtape, "
@@ -61,7 +61,7 @@ def read_facts(folder: Path) -> ModelFacts:
             trained_until=None if until is None else datetime.fromisoformat(until),
             padding=int(raw.get("padding", 0)),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise UnreadableFile(f"{folder / FACTS_FILE} cannot be read: {exc!r}.") from exc
     if facts.max_tokens > MOST_TOKENS:
         raise UnreadableFile(

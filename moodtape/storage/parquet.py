@@ -119,7 +119,11 @@ def _manifest(files: Any, address: str) -> dict[str, Any]:
             found: dict[str, Any] = json.load(handle)
     except (OSError, ValueError) as exc:
         raise UnreadableFile(f"{address} holds no export: {MANIFEST} cannot be read.") from exc
-    if found.get("schema_version") != 1 or not {"migrations", "tables", "version"} <= set(found):
+    if (
+        not isinstance(found, dict)
+        or found.get("schema_version") != 1
+        or not {"migrations", "tables", "version"} <= set(found)
+    ):
         raise UnreadableFile(f"{address}/{MANIFEST} is of another version of Moodtape.")
     return found
 
