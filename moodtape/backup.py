@@ -178,7 +178,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
         found = read_json(folder / MANIFEST)
     except UnreadableFile as exc:
         raise UnreadableFile(f"{exc} Take another backup: moodtape backup list") from exc
-    if found.get("schema_version") != 1 or not {"tables", "files", "made_at"} <= set(found):
+    known = isinstance(found, dict) and found.get("schema_version") == 1
+    if not known or not {"tables", "files", "made_at"} <= set(found):
         raise UnreadableFile(f"{folder / MANIFEST} is of another version of Moodtape.")
     try:
         datetime.fromisoformat(found["made_at"])

@@ -95,9 +95,10 @@ def write(folder: Path, name: str, body: bytes | dict[str, Any] | list[Any]) -> 
 
 
 def test_a_file_of_our_own_that_was_changed_is_told(tmp_path: Path) -> None:
-    for body in (DEEP, b"[]", b"\xff", b"null"):
+    for body in (DEEP, b"\xff"):
         with pytest.raises(UnreadableFile):
             read_json(write(tmp_path, "x.json", body))
+    for body in (DEEP, b"[]", b"\xff", b"null"):
         with pytest.raises(UnreadableFile):
             read_facts(write(tmp_path, "model.json", body).parent)
     for values in ({"scaler": {}, "scales": []}, {"scaler": 1}, {"scaler": [], "residuals": "a"}):

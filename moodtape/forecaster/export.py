@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moodtape.errors import GateFailed
+from moodtape.errors import GateFailed, UnreadableFile
 from moodtape.forecaster.model import with_gate
 
 if TYPE_CHECKING:
@@ -72,8 +72,17 @@ def open_session(path: Path) -> Any:
     """Return an ONNX Runtime session on one thread: the fastest way for one forecast.
 
     A file that has not changed since keeps its session, so that a service pays for it once.
+
+    Raises:
+        UnreadableFile: it is no network that ONNX Runtime can load.
     """
-    return _session(path, path.stat().st_mtime_ns)
+    try:
+        return _session(path, path.stat().st_mtime_ns)
+    except Exception as exc:  # ONNX Runtime has an exception class for each of its states
+        raise UnreadableFile(
+            f"{path} cannot be loaded ({type(exc).__name__}). Go back to the model before it:"
+            " moodtape models back, or bring it back: moodtape backup restore"
+        ) from exc
 
 
 @lru_cache(maxsize=4)

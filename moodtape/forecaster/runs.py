@@ -104,8 +104,6 @@ def read_json(path: Path) -> dict[str, Any]:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as exc:
         raise UnreadableFile(f"{path} cannot be read: {exc}.") from exc
-    if not isinstance(values, dict):
-        raise UnreadableFile(f"{path} holds no table of values, but {type(values).__name__}.")
     return values
 
 

@@ -143,8 +143,9 @@ def forecast_rows(
     path = folder / ONNX_FILE
     if not path.is_file():
         raise DataMissing(
-            f"{folder.name} has no {ONNX_FILE}: it was trained without TensorFlow and cannot be"
-            " served. Run: KERAS_BACKEND=tensorflow moodtape train"
+            f"{folder.name} has no {ONNX_FILE}: the file is gone, or it was trained without"
+            " TensorFlow. Go back to the model before it: moodtape models back, or make another:"
+            " KERAS_BACKEND=tensorflow moodtape train"
         )
     outputs = run_session(open_session(path), served.windows(dataset, rows))
     found = []

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from moodtape.errors import DataMissing
+from moodtape.errors import DataMissing, UnreadableFile
 from moodtape.forecaster.runs import SERVED, find_run, read_json, write_json
 from moodtape.settings import Settings
 
@@ -29,11 +29,27 @@ def models_in_use(settings: Settings) -> list[Path]:
 def champion(settings: Settings, at: datetime) -> dict[str, Any] | None:
     """Return the newest model trained by then: its run, until when it was trained, its age."""
     for folder in models_in_use(settings):
-        until = datetime.fromisoformat(read_json(folder / SERVED)["trained_until"])
+        until = trained_until(folder)
         if until <= at:
             days = round((at - until) / DAY, 1)
             return {"run": folder.name, "trained_until": until, "age_days": days}
     return None
+
+
+def trained_until(folder: Path) -> datetime:
+    """Return the last answer that a model in use has seen.
+
+    Raises:
+        UnreadableFile: its file is damaged.
+    """
+    path = folder / SERVED
+    try:
+        return datetime.fromisoformat(read_json(path)["trained_until"])
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UnreadableFile(
+            f"{path} does not say until when the model was trained. Take it out of use:"
+            " moodtape models back"
+        ) from exc
 
 
 def described_models(settings: Settings, at: datetime) -> list[dict[str, Any]]:
@@ -42,7 +58,7 @@ def described_models(settings: Settings, at: datetime) -> list[dict[str, Any]]:
     reference = pinned(settings)
     found = []
     for folder in folders:
-        until = datetime.fromisoformat(read_json(folder / SERVED)["trained_until"])
+        until = trained_until(folder)
         words = ["champion"] if folder == folders[0] else []
         words += ["pinned"] if folder == reference else []
         found.append(

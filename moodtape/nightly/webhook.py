@@ -73,7 +73,7 @@ def tell_news(
                 if after != told:
                     told = after
                     _remember(settings, told)
-    except (OSError, MoodtapeError) as exc:
+    except (OSError, MoodtapeError, LookupError, TypeError, ValueError) as exc:
         return f"The webhook was not told: {_without_address(str(exc), address)}"
     return None
 
@@ -163,9 +163,11 @@ def _told(settings: Settings) -> dict[str, Any]:
     from moodtape.forecaster.runs import read_json
 
     try:
-        return read_json(_told_file(settings))
+        found = read_json(_told_file(settings))
     except UnreadableFile:
-        return {}  # none yet, or damaged: at worst something is told twice
+        found = {}
+    # None yet, or damaged: at worst something is told twice.
+    return found if isinstance(found, dict) else {}
 
 
 def _remember(settings: Settings, told: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOLDER = re.compile(r"PID (\d+)")
 _NO_ROOM = os.strerror(errno.ENOSPC)
+_REPLAYING = re.compile(r"replaying WAL", re.IGNORECASE)
 _HELD = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 
 _FRESH = ".new-"
@@ -112,11 +113,9 @@ class Warehouse:
         while True:
             try:
                 connection = duckdb.connect(str(self.path), read_only=read_only)
-            except duckdb.IOException as exc:
+            except duckdb.Error as exc:
                 if not _HELD.search(str(exc)):
-                    raise MoodtapeError(
-                        f"{self.path} cannot be opened: {str(exc).splitlines()[0]}"
-                    ) from exc
+                    raise MoodtapeError(_unopened_message(self.path, str(exc))) from exc
                 if time.monotonic() >= deadline:
                     raise WarehouseLocked(_locked_message(self.path, str(exc))) from exc
                 time.sleep(min(pause_s * random.uniform(0.5, 1.5), 2.0))  # noqa: S311
@@ -208,6 +207,18 @@ def query(name: str) -> str:
     """Return the text of `sql/queries/NAME.sql`."""
     folder = resources.files("moodtape.storage") / "sql" / "queries"
     return (folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _unopened_message(path: Path, said: str) -> str:
+    """Return why a file cannot be opened, and what to do; a damaged log has two ways out."""
+    log, why = path.with_name(f"{path.name}.wal"), said.splitlines()[0].rstrip(".")
+    if _REPLAYING.search(said):
+        return (
+            f"{log}, what the last run stored before it was stopped, is damaged: {why}. Run:"
+            " moodtape backup restore. Or move the file away to go on without it; sources are"
+            " asked again for what it held."
+        )
+    return f"{path} cannot be opened: {why}. Run: moodtape backup restore"
 
 
 def _roll_back(connection: Connection) -> None:
