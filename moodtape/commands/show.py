@@ -60,6 +60,7 @@ def status(
         if (decision := model["last_decision"]) is not None:
             say(f"the last new one was {decision['word']} on {decision['decided_at']:%Y-%m-%d}:"
                 f" {decision['why']}")  # fmt: skip
+    _print_drift(found["drift"])
     if missing is not None:
         _print_gaps(missing)
     waiting = sum(row["unscored"] for row in found["scorers"])
@@ -84,6 +85,16 @@ _TABLES = {
     "steps": ("rhythm", "step", "state", "last_done", "seconds"),
     "runs": ("run_id", "command", "status", "started_at", "finished_at"),
 }  # fmt: skip
+
+
+def _print_drift(drift: list[dict[str, Any]]) -> None:
+    """Print what the monitors said in the last night, and the last alarm where it is another."""
+    for number, row in enumerate(drift):
+        if number and row["night"] == drift[0]["night"]:
+            continue
+        score = "" if row["score"] is None else f", {row['score']:.2f} of the threshold"
+        title = "the last alarm" if number else "\ndrift"
+        say(f"{title}\n{row['night']:%Y-%m-%d %H:%M} {row['word']}{score}: {row['what']}")
 
 
 SHOWN_GAPS = 40
@@ -126,6 +137,10 @@ def _print_status_json(
         "skill": found["skill"] or None,
         "forecasts": {row["state"]: row["forecasts"] for row in found["forecasts"]},
         "champion": model,
+        "drift": {
+            "last": found["drift"][0] if found["drift"] else None,
+            "last_alarm": next((r for r in found["drift"] if r["word"] == "alarm"), None),
+        },
         "steps": found["steps"],
         "overdue": late,
         "budget": found["spend"] or None,

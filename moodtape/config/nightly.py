@@ -17,6 +17,15 @@ class NightlySection(Section):
         3, ge=0, le=59, description="minute of the hour at which schedules start `tick`"
     )
     retrain_days: float = Field(7, ge=0, description="days between two trainings; 0 = never")
+    retrain_on_drift: bool = Field(
+        True, description="an alarm of drift makes a training due, too; not with retrain_days = 0"
+    )
+    drift_alarms_per_quarter: float = Field(
+        1.0, gt=0, le=10, description="false alarms of drift that may come in three months, in all"
+    )
+    drift_span_days: float = Field(
+        730, ge=120, description="days of a model's training span that inputs are held against"
+    )
     gate_days: float = Field(
         42, ge=28, description="days on which a new model is compared with the one in use"
     )

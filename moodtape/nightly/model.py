@@ -62,9 +62,13 @@ def last_training(settings: Settings) -> datetime | None:
 
 
 def is_training_due(settings: Settings, now: datetime) -> bool:
-    """Say whether the last training is so long ago that a new one is due."""
-    days = settings.config.nightly.retrain_days
-    if not days:
+    """Say whether the last training is so long ago, or drifted from, that a new one is due."""
+    from moodtape.nightly.drift import has_drifted_since
+
+    nightly = settings.config.nightly
+    if not nightly.retrain_days:
         return False
     last = last_training(settings)
-    return last is None or now - last >= timedelta(days=days) - timedelta(hours=1)
+    if last is None or now - last >= timedelta(days=nightly.retrain_days) - timedelta(hours=1):
+        return True
+    return nightly.retrain_on_drift and has_drifted_since(settings, last)

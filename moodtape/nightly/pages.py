@@ -15,6 +15,7 @@ from moodtape.forecaster.runs import plain, read_json, write_json, write_text
 from moodtape.nightly.champion import champion
 from moodtape.settings import Settings
 from moodtape.storage.db import query
+from moodtape.storage.drifts import last_drift
 from moodtape.storage.settlements import live_forecasts, newest_forecasts
 from moodtape.study.project import warehouse_of
 
@@ -30,7 +31,10 @@ def write_nights(settings: Settings, nights: Sequence[datetime], now: datetime) 
         facts = night_facts(settings, night, now)
         write_json(folder / f"{night:%Y-%m-%d}.json", facts)
         write_text(folder / f"{night:%Y-%m-%d}.html", _render("night.html.j2", night=plain(facts)))
-    every = [read_json(path) for path in sorted(folder.glob("????-??-??.json"), reverse=True)]
+    every = [
+        {"drift": None, **read_json(path)}
+        for path in sorted(folder.glob("????-??-??.json"), reverse=True)
+    ]
     page = _render("nights.html.j2", nights=every, lines=sparklines(every))
     write_text(folder / "index.html", page)
     return len(every)
@@ -48,6 +52,7 @@ def night_facts(settings: Settings, night: datetime, now: datetime) -> dict[str,
     with warehouse_of(settings).read() as connection:
         skill = live_skill(live_forecasts(connection, night))
         newest = newest_forecasts(connection, now, night)
+        drift = last_drift(connection, night)
         cursor = connection.execute(query("night_sources"), {"since": night - DAY, "until": night})
         names = [column[0] for column in cursor.description or ()]
         sources = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -61,6 +66,7 @@ def night_facts(settings: Settings, night: datetime, now: datetime) -> dict[str,
         "written_at": now,
         "model": champion(settings, night),
         "skill": skill,
+        "drift": drift if drift is not None and drift["night"] == night else None,
         "forecasts": newest,
         "settled": dict(settled),
         "sources": sources,

@@ -87,6 +87,16 @@ def settle(moment: Moment) -> Did:
     return Did(settle_all(moment.settings, moment.clock()))
 
 
+def drift(moment: Moment) -> Did:
+    """Look whether inputs or losses have moved, this night and those that were missed."""
+    from moodtape.nightly.drift import look_for_drift
+
+    found = look_for_drift(moment.settings, [*moment.missed, moment.slot], moment.clock())
+    if found is None:
+        return Did(state="skipped", why=NO_MODEL)
+    return Did({"word": found["word"], "score": found["score"], "what": found["what"]})
+
+
 def retrain(moment: Moment) -> Did:
     """Train the next model where one is due, and let it follow when it is no worse."""
     from moodtape.nightly.model import is_training_due
@@ -106,7 +116,7 @@ def forecast(moment: Moment) -> Did:
 
     made = forecast_all(moment.settings, moment.clock())
     if made is None:
-        return Did(state="skipped", why="There is no model yet. Run: moodtape train")
+        return Did(state="skipped", why=NO_MODEL)
     settle(moment)  # answers of what was made up for, now or by a run that was killed, are known
     signals = write_newest(moment.settings, moment.clock())
     counts = {"forecasts": made.new, "late": made.late, "signals": signals}
@@ -133,6 +143,7 @@ def backup(moment: Moment) -> Did:
 
 
 NOT_DUE = "not due"
+NO_MODEL = "There is no model yet. Run: moodtape train"
 TICK: Mapping[str, Step] = {
     "ingest": ingest,
     "score": score,
@@ -145,6 +156,7 @@ NIGHTLY: Mapping[str, Step] = {
     "score": score,
     "hours": hours,
     "settle": settle,
+    "drift": drift,
     "retrain": retrain,
     "forecast": forecast,
     "report": report,

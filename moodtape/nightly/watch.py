@@ -18,7 +18,7 @@ Rows = Sequence[Mapping[str, Any]]
 class Standing:
     """How a project stands.
 
-    found: rows by what they tell of: bars, metrics, texts, polls, steps, skill, hosts ...
+    found: rows by what they tell of: bars, metrics, texts, polls, steps, skill, hosts, drift ...
     model: the one in use, with the decision on the last new one; None without.
     late: what is overdue, a line each.
     """
@@ -37,6 +37,7 @@ def standing(settings: Settings, now: datetime) -> Standing:
     """
     from moodtape.forecasts import skill_so_far
     from moodtape.nightly.champion import champion
+    from moodtape.storage.drifts import last_alarm, last_drift
     from moodtape.storage.promotions import last_promotion
     from moodtape.storage.summary import status, troubled_hosts
     from moodtape.study.project import warehouse_of
@@ -45,6 +46,8 @@ def standing(settings: Settings, now: datetime) -> Standing:
         found = status(connection) | {"hosts": troubled_hosts(connection, now)}
         found |= skill_so_far(connection, now)
         decision = last_promotion(connection)
+        nights = [last_drift(connection, now), last_alarm(connection, now)]
+    found["drift"] = [row for row in nights if row is not None]
     model = champion(settings, now)
     if model is not None:
         model |= {"last_decision": decision}

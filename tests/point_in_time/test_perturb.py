@@ -168,6 +168,7 @@ def test_no_table_is_forgotten(before: Scratch) -> None:
             "settlement",
             "step",
             "promotion",
+            "drift",
         ),
     }
     with before.read() as connection:
