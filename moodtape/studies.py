@@ -189,7 +189,7 @@ def _ablate(
     from moodtape.study.holdout import hold_out
     from moodtape.study.plan import deviations, write_plan
     from moodtape.study.results import ablation_results
-    from moodtape.study.series import predictions_table, report_series
+    from moodtape.study.series import month_effects, predictions_table, report_series
 
     run_id, trials = folder.name, trials_of(ground)
     before = _before(settings, ground, trials)
@@ -214,6 +214,7 @@ def _ablate(
         settings, trials, results, run_id, given.command, given.now
     )  # once computed, it counts as a look
     series = report_series(ground, outcome)
+    results["months"] = month_effects(series.losses, results["results"])
     write_json(folder / "config.json", ground.config.model_dump(mode="json"))
     write_json(folder / "results.json", results)
     write_table(folder / "predictions.parquet", predictions_table(ground, outcome.studies))

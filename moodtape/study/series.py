@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,6 +99,24 @@ def loss_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:
                     )
                 )
     return pd.concat(parts, ignore_index=True)
+
+
+def month_effects(
+    losses: pd.DataFrame, answers: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the effect of each answer in each month: its mean gain as a share of null's loss.
+
+    Args:
+        losses: from `loss_series`; answers: of the same study.
+    """
+    keys = ["symbol", "target", "horizon_bars", "forecaster"]
+    null = {tuple(answer[k] for k in keys): answer["losses"][NULL] for answer in answers}
+    month = losses["time"].dt.strftime("%Y-%m")
+    grouped = losses.groupby([*keys, month.rename("month")], sort=False)["difference_null"]
+    table = grouped.agg(effect="mean", n="size").reset_index()
+    whole = [null[asked] for asked in table[keys].itertuples(index=False, name=None)]
+    table["effect"] /= whole
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def gate_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from moodtape.study.ablate import Outcome
 from moodtape.study.ground import Ground
-from moodtape.study.series import gate_series, predictions_table
+from moodtape.study.series import gate_series, loss_series, month_effects, predictions_table
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,23 @@ def test_every_forecast_says_how_far_its_gate_stood_open(ground: Ground, gated: 
             np.testing.assert_array_equal(part["gate"], expected)
     assert table.loc[table["model"] != study.real, "gate"].isna().all()
     assert set(table["target"]) == set(ground.dataset.targets), "a gate is no target"
+
+
+def test_months_add_up_to_the_effect(ground: Ground, outcome: Outcome) -> None:
+    answers = [
+        {
+            "symbol": a.symbol, "target": a.target, "horizon_bars": a.horizon_bars,
+            "forecaster": a.forecaster, "losses": a.losses,
+        }
+        for a in outcome.answers
+    ]  # fmt: skip
+    losses = loss_series(ground, outcome)
+    late = losses["time"] >= losses["time"].median()
+    losses.loc[late, "time"] += pd.Timedelta(days=31)
+    rows = month_effects(losses, answers)
+    for answer in outcome.answers:
+        mine = [row for row in rows if row["target"] == answer.target]
+        assert len(mine) > 1
+        assert sum(row["n"] for row in mine) == answer.n
+        whole = sum(row["effect"] * row["n"] for row in mine) / answer.n
+        assert whole == pytest.approx(answer.effect, abs=1e-12)

@@ -51,6 +51,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
     groups, rests_on = tables.importance_rows(results.get("importance", ()))
     kept = results.get("calibration", ())  # runs made before outputs were calibrated have none
     clocks, by_clock = tables.clock_rows(results.get("clocks", ()))
+    months, by_month = tables.month_rows(results.get("months", ()))
     spread_rows, spread_axes = marks.spread(decisive, interval)
     return {
         "r": results,
@@ -73,6 +74,8 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "spread_axes": spread_axes,
         "fold_strip": strips.fold_strip(results["folds"]),
         "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
+        "months": months,
+        "month_rows": by_month,
         "clocks": clocks,
         "clock_rows": by_clock,
         "leads": tables.lead_pairs((results.get("lead_lag") or {}).get("rows", ())),

@@ -70,6 +70,7 @@ LEAD_COLUMNS = (
     *("symbol", "stream", "text", "price", "leads", "lags"),
     *("statistic", "p", "p_adjusted", "share", "n"),
 )
+MONTH_COLUMNS = (*KEY, "month", "effect", "n")
 FURTHER_COLUMNS = (*KEY, "test", "statistic", "p", "told")
 FURTHER = ("giacomini_white", "clark_west", "pesaran_timmermann")
 TIMING_COLUMNS = ("symbol", "column", "before", "at", "after", "n")
@@ -183,6 +184,17 @@ def clock_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Clock
     ]
 
 
+def month_rows(
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[list[str], list[tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]]]:
+    """Return the months in order, and by answer its rows by month."""
+    months = sorted({str(row["month"]) for row in rows})
+    found: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in KEY), {})[str(row["month"])] = row
+    return months, [(next(iter(own.values())), own) for own in found.values()]
+
+
 def lead_pairs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Mapping[str, Any]]]:
     """Return both tests of each pair of a text series and a price series, texts first."""
     found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
@@ -221,9 +233,8 @@ def relative_loss(losses: Mapping[str, float | None], name: str) -> float | None
 def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -> None:
     """Write answers.csv, arms.csv, folds.csv, losses.csv.
 
-    Also clocks.csv, lead_lag.csv, timing.csv and further.csv, where there is anything to put
-    into them.
-    Shares as numbers, times in UTC.
+    Also clocks.csv, lead_lag.csv, timing.csv, months.csv and further.csv, where there is
+    anything to put into them. Shares as numbers, times in UTC.
 
     Args:
         folder: made if it is not there; files of these names are replaced.
@@ -239,6 +250,8 @@ def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -
         _write(folder / "lead_lag.csv", LEAD_COLUMNS, leads)
     if further := results.get("further"):
         _write(folder / "further.csv", FURTHER_COLUMNS, _further_lines(further))
+    if months := results.get("months"):
+        _write(folder / "months.csv", MONTH_COLUMNS, months)
     if timing := results.get("timing"):
         _write(folder / "timing.csv", TIMING_COLUMNS, timing)
     losses = series.losses[list(LOSS_COLUMNS)]

@@ -194,6 +194,18 @@ def results(answers: Sequence[dict[str, Any]], **changes: Any) -> dict[str, Any]
             for group, value in (("price", 0.0121), ("sentiment", 0.0004))
         ],
         "clocks": clocks(),
+        "months": [
+            {
+                "symbol": "BTC",
+                "target": "direction",
+                "horizon_bars": 1,
+                "forecaster": "network",
+                "month": month,
+                "effect": effect,
+                "n": 600,
+            }
+            for month, effect in (("2025-04", -0.0021), ("2025-05", 0.0043))
+        ],
         "further": {
             "pairs": [
                 {

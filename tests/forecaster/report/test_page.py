@@ -301,6 +301,13 @@ def test_further_tests_are_told_and_decide_nothing(small: Run) -> None:
     assert "Further tests" not in render_page(*small)
 
 
+def test_each_month_has_its_effect(small: Run) -> None:
+    [row] = Page(render_page(*small)).table("2025-04", "2025-05")
+    assert (row["2025-04"], row["2025-05"]) == ("−0.21 %", "+0.43 %")
+    del small[0]["months"][0]
+    assert "Month by month" not in render_page(*small), "one month is the whole"
+
+
 def test_a_run_made_before_outputs_were_calibrated_keeps_its_page(small: Run) -> None:
     results, series = small
     new = ("calibration", "importance")

@@ -94,7 +94,7 @@ def test_writing_twice_changes_nothing(large: Callable[..., Run], tmp_path: Path
     assert set(first) == {
             "answers.csv", "arms.csv", "clocks.csv", "folds.csv", "further.csv",
             "lead_lag.csv",
-            "losses.csv", "timing.csv",
+            "losses.csv", "months.csv", "timing.csv",
         }  # fmt: skip
     assert len(rows_of(tmp_path / "losses.csv")) == len(series.losses)
 
