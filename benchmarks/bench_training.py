@@ -2,6 +2,7 @@
 
     python benchmarks/bench_training.py [--rows 8000] [--epochs 2] [--batch 128] [--repeats 1]
     python benchmarks/bench_training.py --loss [--seeds 5]
+    python benchmarks/bench_training.py --memory --rows 70000
 
 Every line is a process of its own, one after the other, in each of the repeats:
 
@@ -14,6 +15,7 @@ Epochs after the first count, which compiles. CPU seconds are beside the wall cl
 they hardly depend on what else the machine does. `beyond` is the peak memory above what the
 process held before it had data, as a multiple of the float32 feature matrix.
 `--loss` compares validation loss over seeds on a made-up market with a planted effect.
+`--memory` says what the data take beyond the framework (`training_memory.py`).
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import reference_keras as reference
+import training_memory
 
 KEY = "return_1"
 LINES = ("ours", "reference", "same shape, stored", "same shape, torch, 1", "same shape, torch, 2")
@@ -249,14 +252,25 @@ def speed(given: argparse.Namespace, arguments: list[str]) -> None:
 
 def losses(given: argparse.Namespace, arguments: list[str]) -> None:
     """Print each network's validation loss over seeds, as a share of the answers' variance."""
-    for line in ("ours", "reference"):
-        found = [in_process(line, arguments, seed)["loss"] for seed in range(given.seeds)]
+    lines = ("ours", "reference")
+    found = np.array(
+        [[in_process(line, arguments, seed)["loss"] for line in lines]
+         for seed in range(given.seeds)]
+    )  # fmt: skip
+    root = len(found) ** 0.5
+    for line, values in zip(lines, found.T, strict=True):
         print(
-            f"{line:12} mean {np.mean(found):.4f}, standard error"
-            f" {np.std(found, ddof=1) / len(found) ** 0.5:.4f}, seeds"
-            f" {' '.join(f'{value:.4f}' for value in found)}",
-            flush=True,
+            f"{line:12} mean {values.mean():.4f}, standard error"
+            f" {values.std(ddof=1) / root:.4f}, seeds"
+            f" {' '.join(f'{value:.4f}' for value in values)}"
         )
+    worse = found[:, 0] - found[:, 1]
+    noise = (found.var(axis=0, ddof=1).sum() / len(found)) ** 0.5
+    word = "worse" if worse.mean() > 2 * noise else "not worse"
+    print(
+        f"ours less reference: {worse.mean():+.4f}, standard error {noise:.4f}:"
+        f" {word} beyond seed noise"
+    )
 
 
 def main() -> None:
@@ -267,6 +281,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--loss", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--only", nargs="+", choices=LINES)
     parser.add_argument("--line", choices=LINES, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
@@ -279,6 +294,8 @@ def main() -> None:
         print(json.dumps(measure(given.line, given, given.seed)))
     elif given.loss:
         losses(given, arguments)
+    elif given.memory:
+        training_memory.report(given.rows, given.batch, given.repeats)
     else:
         speed(given, arguments)
 

@@ -14,7 +14,7 @@ from keras import ops
 
 from moodtape.config import NetworkSection
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL, Shape, build_model, with_gate
-from moodtape.forecaster.windows import fixed_batches
+from moodtape.forecaster.windows import fixed_batch, fixed_batches
 
 if TYPE_CHECKING:
     from moodtape.forecaster.windows import Rows
@@ -111,7 +111,7 @@ class IndexedNetwork:
             variable.assign(ops.zeros_like(variable.value))
         optimizer.learning_rate = self.rate
         for name, gather in self._gathers.items():
-            gather.matrix.assign(np.asarray(matrices[name]).astype(gather.matrix.dtype))
+            gather.matrix.assign(np.asarray(matrices[name], dtype=gather.matrix.dtype))
 
     def assign(self, network: Sequence[Any], optimizer: Sequence[Any] = ()) -> None:
         """Give every variable of the network, and of the optimizer if named, these values."""
@@ -159,7 +159,7 @@ class RowBatches(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__()
         self._rows, self._answers, self._weights = rows, answers, weights
         self._size, self._rng = size, rng
-        self._batches: list[Any] = []
+        self._order = rows
         self.on_epoch_end()
 
     def __len__(self) -> int:
@@ -167,11 +167,10 @@ class RowBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
         """Draw the next epoch's order."""
-        rows = self._rows if self._rng is None else self._rng.permutation(self._rows)
-        self._batches = fixed_batches(rows, self._size)
+        self._order = self._rows if self._rng is None else self._rng.permutation(self._rows)
 
     def __getitem__(self, index: int) -> Any:
-        rows, weight = self._batches[index]
+        rows, weight = fixed_batch(self._order, self._size, index)
         answers = {key: y[rows][:, None].astype(np.float32) for key, y in self._answers.items()}
         weights = {key: (w[rows] * weight).astype(np.float32) for key, w in self._weights.items()}
         return rows.astype(np.int32), answers, weights

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Scaled inputs of one arm: market (R, Fm) and subject (R, Fs); Fs may be 0."""
+    """Scaled inputs of one arm: market (R, Fm) and subject (R, Fs); Fs may be 0.
+
+    They may be views of the scaled features: nobody writes into them.
+    """
 
     market: Floats
     subject: Floats
@@ -70,7 +73,7 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None =
     names = [c.group for c in dataset.columns]
     market = [i for i, g in enumerate(names) if g in arm.groups and g != arm.subject]
     subject = [i for i, g in enumerate(names) if g == arm.subject and g in arm.groups]
-    values = scaled[:, subject]
+    values = _columns(scaled, subject)
     if arm.treatment == "none":
         values = values[:, :0]
     elif arm.treatment == "constant":
@@ -87,7 +90,14 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None =
         present = ~np.isnan(dataset.features[:, tone_columns(dataset, arm.subject)])
         values = values.copy()
         values[:, tone] = _treated(values[:, tone], present, dataset, arm.treatment, draw)
-    return Inputs(scaled[:, market], values)
+    return Inputs(_columns(scaled, market), values)
+
+
+def _columns(scaled: Floats, chosen: list[int]) -> Floats:
+    """Return some columns: a view where they stand side by side, as groups do."""
+    if chosen and chosen == list(range(chosen[0], chosen[-1] + 1)):
+        return scaled[:, chosen[0] : chosen[-1] + 1]
+    return scaled[:, chosen]
 
 
 def _treated(

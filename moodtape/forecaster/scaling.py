@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from moodtape.forecaster.splits import Fold
 
     Floats = NDArray[np.float64]
+    Rows = NDArray[np.int64]
 
 Scaling = Literal["z-score", "min-max", "robust"]
 
@@ -22,6 +23,9 @@ MIDDLE_HALF = 1.3489795003921634
 """Distance of the quartiles of a standard normal law."""
 
 LEAST_SPREAD = 1e-12
+
+PART_ROWS = 4096
+"""Rows that are scaled at once: nothing as large as the features is made but the result."""
 
 CLIP = 5.0
 """Scaled values are cut here: one wild bar must not rule a gradient."""
@@ -61,20 +65,24 @@ class Scaler:
                 column that is mostly zero, the standard deviation.
         """
         measure = MEASURES[how]
-        overall = measure(features[rows])
+        overall = measure(features, rows)
         center = np.tile(overall[0], (n_symbols, 1))
         scale = np.tile(overall[1], (n_symbols, 1))
         for index in range(n_symbols):
             own = rows[symbol[rows] == index]
             if len(own) > 1:
-                center[index], scale[index] = measure(features[own])
+                center[index], scale[index] = measure(features, own)
         return cls(center, scale)
 
     def apply(self, features: Floats, symbol: NDArray[np.int64]) -> Floats:
         """Return scaled values, cut at +-5, zero where missing. (R, F) -> (R, F)"""
-        scale = self.scale[symbol]
-        scaled = (features - self.center[symbol]) / np.where(scale > 0, scale, np.inf)
-        result: Floats = np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
+        result = np.empty(features.shape)
+        for part in _parts(np.arange(len(features))):
+            own = slice(part[0], part[-1] + 1)
+            scale = self.scale[symbol[own]]
+            scaled = features[own] - self.center[symbol[own]]
+            scaled /= np.where(scale > 0, scale, np.inf)
+            result[own] = np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
         return result
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,23 +95,46 @@ class Scaler:
         return cls(np.array(values["center"]), np.array(values["scale"]))
 
 
-def _z_score(values: Floats) -> tuple[Floats, Floats]:
-    count = (~np.isnan(values)).sum(axis=0)
-    total = np.nansum(values, axis=0)
-    center = np.where(count > 0, total / np.maximum(count, 1), 0.0)
-    variance = np.nansum((values - center) ** 2, axis=0) / np.maximum(count, 1)
+def _parts(rows: Rows) -> Iterator[Rows]:
+    """Yield rows in parts, so that what is made of them on the way is small."""
+    for start in range(0, len(rows), PART_ROWS):
+        yield rows[start : start + PART_ROWS]
+
+
+def _summed(features: Floats, rows: Rows, change: Callable[[Floats], Floats]) -> Floats:
+    """Return the sum over rows of what `change` makes of them, missing ones left out. -> (F,)
+
+    Row is added to row, part after part: of two columns and more, the bits are those of one
+    sum over all.
+    """
+    total = np.zeros((0, features.shape[1]))
+    for part in _parts(rows):
+        values = np.nan_to_num(change(features[part]), nan=0.0, posinf=np.inf, neginf=-np.inf)
+        total = np.vstack([total, values]).sum(axis=0, keepdims=True)
+    return np.asarray(total.sum(axis=0))
+
+
+def _z_score(features: Floats, rows: Rows) -> tuple[Floats, Floats]:
+    count = _summed(features, rows, lambda values: (~np.isnan(values)).astype(np.float64))
+    least = np.maximum(count, 1)
+    center = np.where(count > 0, _summed(features, rows, lambda values: values) / least, 0.0)
+    variance = _summed(features, rows, lambda values: (values - center) ** 2) / least
     return center, _real(np.sqrt(variance))
 
 
-def _min_max(values: Floats) -> tuple[Floats, Floats]:
-    low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+def _min_max(features: Floats, rows: Rows) -> tuple[Floats, Floats]:
+    low, high = (
+        pick.reduce([pick.reduce(features[part], axis=0) for part in _parts(rows)], axis=0)
+        for pick in (np.fmin, np.fmax)
+    )
     low, high = np.nan_to_num(low, nan=0.0), np.nan_to_num(high, nan=0.0)
     return (low + high) / 2, _real((high - low) / 2)
 
 
-def _robust(values: Floats) -> tuple[Floats, Floats]:
-    center, spread = _z_score(values)
-    for column, known in enumerate(values.T):
+def _robust(features: Floats, rows: Rows) -> tuple[Floats, Floats]:
+    center, spread = _z_score(features, rows)
+    for column in range(features.shape[1]):
+        known = features[rows, column]
         known = known[~np.isnan(known)]
         if len(known):
             low, center[column], high = np.quantile(known, (0.25, 0.5, 0.75))
@@ -117,7 +148,7 @@ def _real(spread: Floats) -> Floats:
     return np.where(spread > LEAST_SPREAD, spread, 0.0)
 
 
-MEASURES: dict[Scaling, Callable[[Floats], tuple[Floats, Floats]]] = {
+MEASURES: dict[Scaling, Callable[[Floats, Rows], tuple[Floats, Floats]]] = {
     "z-score": _z_score, "min-max": _min_max, "robust": _robust,
 }  # fmt: skip
 

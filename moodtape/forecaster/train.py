@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from moodtape.forecaster.splits import Fold
 
     Floats = NDArray[np.float64]
+    Singles = NDArray[np.float32]
     Rows = NDArray[np.int64]
 
 ANSWER_CLIP = 8.0
@@ -227,13 +228,13 @@ def _matrices(dataset: Dataset, inputs: Inputs) -> dict[str, Any]:
 
 def _answers(
     dataset: Dataset, scales: Sequence[TargetScale]
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
+) -> tuple[dict[str, Singles], dict[str, Singles]]:
     """Return scaled answers and weights over all rows; a missing answer weighs nothing."""
     answers, weights = {}, {}
     for scale in scales:
         y = scale.scaled(dataset.targets[scale.key].y, dataset.trailing_variance)
-        weights[scale.key] = (~np.isnan(y)).astype(np.float64)
-        answers[scale.key] = np.nan_to_num(y, nan=0.0)
+        weights[scale.key] = (~np.isnan(y)).astype(np.float32)
+        answers[scale.key] = np.nan_to_num(y, nan=0.0).astype(np.float32)
     return answers, weights
 
 

@@ -6,6 +6,7 @@ a whole run of bars behind them are decisions (`Dataset.decisions`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,15 +44,18 @@ def thin(rows: Rows, most: int) -> Rows:
     return rows[(len(rows) - 1) % step :: step]
 
 
-def fixed_batches(rows: Rows, size: int) -> list[tuple[Rows, NDArray[np.float32]]]:
-    """Return batches of exactly `size` rows and their weights; the last is filled up by weight 0.
+def fixed_batch(rows: Rows, size: int, index: int) -> tuple[Rows, NDArray[np.float32]]:
+    """Return a batch of exactly `size` rows and its weights; the last is filled up by weight 0.
 
     A fixed shape means one compiled function, whatever the number of rows.
     """
-    batches = []
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
-        weight = np.zeros(size, dtype=np.float32)
-        weight[: len(part)] = 1
-        batches.append((np.concatenate([part, np.repeat(part[:1], size - len(part))]), weight))
-    return batches
+    part = rows[index * size : (index + 1) * size]
+    weight = np.zeros(size, dtype=np.float32)
+    weight[: len(part)] = 1
+    return np.concatenate([part, np.repeat(part[:1], size - len(part))]), weight
+
+
+def fixed_batches(rows: Rows, size: int) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+    """Yield rows in batches of one size, as `fixed_batch` makes them."""
+    for index in range(-(-len(rows) // size)):
+        yield fixed_batch(rows, size, index)

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from moodtape.forecaster.scaling import CLIP, Scaler
+from moodtape.forecaster.scaling import CLIP, PART_ROWS, Scaler
 
 NAN = np.nan
 
@@ -51,3 +51,20 @@ def test_a_scaler_survives_json() -> None:
     scaler = Scaler.fit(features, symbol, np.arange(20), 1)
     back = Scaler.from_dict(json.loads(json.dumps(scaler.as_dict(), allow_nan=False)))
     assert np.array_equal(back.apply(features, symbol), scaler.apply(features, symbol))
+
+
+def test_scaling_in_parts_has_the_bits_of_scaling_at_once() -> None:
+    rng = np.random.default_rng(4)
+    count = 2 * PART_ROWS + 17
+    features = rng.standard_normal((count, 5)) * [1e-4, 1, 1, 1e3, 1] + 0.3
+    features[rng.random(features.shape) < 0.1] = NAN
+    symbol = np.zeros(count, dtype=np.int64)
+    rows = np.arange(0, count, 2)
+    scaler = Scaler.fit(features, symbol, rows, 1)
+    known = (~np.isnan(features[rows])).sum(axis=0)
+    center = np.nansum(features[rows], axis=0) / known
+    scale = np.sqrt(np.nansum((features[rows] - center) ** 2, axis=0) / known)
+    assert scaler.center[0].tobytes() == center.tobytes()
+    assert scaler.scale[0].tobytes() == scale.tobytes()
+    at_once = np.nan_to_num(np.clip((features - center) / scale, -CLIP, CLIP), nan=0.0)
+    assert scaler.apply(features, symbol).tobytes() == at_once.tobytes()

@@ -28,7 +28,7 @@ def test_thinning_keeps_the_newest_row_and_the_order() -> None:
 @given(count=st.integers(1, 300), size=st.integers(1, 64))
 def test_batches_have_one_size_and_hold_every_row_once(count: int, size: int) -> None:
     rows = np.arange(count) * 3
-    batches = fixed_batches(rows, size)
+    batches = list(fixed_batches(rows, size))
     assert {len(part) for part, _ in batches} == {size}
     kept = np.concatenate([part[weight > 0] for part, weight in batches])
     assert kept.tolist() == rows.tolist()
