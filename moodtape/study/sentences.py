@@ -143,18 +143,35 @@ def _effect(answer: Answer, subject: str) -> str:
     if not all(map(math.isfinite, (answer.effect, low, high))):
         return "no effect could be measured"
     change = "lower" if answer.effect >= 0 else "higher"
-    return (
-        f"the loss is {percent(abs(answer.effect))} {change} with {subject}"
-        f" (95 % interval of the gain {percent(low, '+')} to {percent(high, '+')})"
+    same = is_nothing(answer.effect)
+    loss = (
+        f"the same with {subject}"
+        if same
+        else f"{percent(abs(answer.effect))} {change} with {subject}"
     )
+    if is_nothing(low) and is_nothing(high):
+        return f"the loss is {loss} (95 % interval of the gain within 0.01 % of nothing)"
+    interval = f"{percent(low, '+')} to {percent(high, '+')}"
+    return f"the loss is {loss} (95 % interval of the gain {interval})"
+
+
+def is_nothing(share: float) -> bool:
+    """Say whether two decimals of a percent are zeros.
+
+    >>> is_nothing(-0.00004), is_nothing(0.0001)
+    (True, False)
+    """
+    return f"{abs(share) * 100:.2f}" == "0.00"
 
 
 def percent(share: float, sign: str = "") -> str:
     """Return a share in percent, a minus as printers set it.
 
-    >>> percent(-0.0035, "+"), percent(0.012)
-    ('\u22120.35 %', '1.20 %')
+    >>> percent(-0.0035, "+"), percent(0.012), percent(-0.00001, "+")
+    ('\u22120.35 %', '1.20 %', '0.00 %')
     """
+    if is_nothing(share):
+        return "0.00 %"
     return f"{share * 100:{sign}.2f} %".replace("-", "\N{MINUS SIGN}")
 
 

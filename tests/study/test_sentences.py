@@ -146,4 +146,4 @@ def test_how_far_ahead(say: Say, length: str, horizon: int, calendar: str, ahead
 
 def test_no_effect_at_all_is_no_loss(say: Say) -> None:
     told = say(CANNOT_TELL, effect=0.0, interval=(-0.001, 0.001))
-    assert "0.00 % lower with it (95 % interval of the gain −0.10 % to +0.10 %)" in told
+    assert "the loss is the same with it (95 % interval of the gain −0.10 % to +0.10 %)" in told
