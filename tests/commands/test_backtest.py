@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,22 @@ from moodtape.storage.db import Warehouse
 Run = Callable[..., Any]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the study lies that the first test made; empty before."""
+    return tmp_path_factory.mktemp("studied")
+
+
 @pytest.fixture
-def studied(loaded: Path, run: Run) -> Path:
-    done = run("ablate", "--project", loaded, "-q")
-    assert done.code == 0, done.err
-    return loaded
+def studied(kept: Path, tmp_path: Path, run: Run, request: pytest.FixtureRequest) -> Path:
+    """Return a project with a study, a copy of one that is made once."""
+    if not any(kept.iterdir()):
+        loaded = request.getfixturevalue("loaded")
+        done = run("ablate", "--project", loaded, "-q")
+        assert done.code == 0, done.err
+        shutil.copytree(loaded, kept, dirs_exist_ok=True)
+    shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 def test_a_study_is_traded_beside_its_rivals(studied: Path, run: Run) -> None:

@@ -236,6 +236,7 @@ def test_a_study_from_files_to_page(
     assert Path(older.out.strip()).read_text() == page, "runs of before gates were kept have none"
 
 
+@pytest.mark.slow
 def test_a_night_later_the_last_word_stands_and_a_quarter_later_there_is_another(
     loaded: Path, run: Callable[..., Any]
 ) -> None:

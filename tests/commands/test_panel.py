@@ -106,6 +106,7 @@ def test_from_files_to_verdicts(
     assert (answered["DUSK"]["n"], answered["DUSK"]["verdict"]) == (0, "cannot tell")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # exporters warn about their own internals
 def test_a_stock_whose_bars_have_ended_is_left_out_of_the_forecast(
     panel: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch

@@ -233,7 +233,7 @@ def test_the_verbs_say_what_they_would_do(ready: World, run: Callable[..., Any])
     done = run("nightly", "--dry-run", "--json", *where)
     told = json.loads(done.out)
     assert (done.code, told["command"], told["dry_run"], told["steps"]) == (0, "nightly", True, [])
-    assert told["todo"] == [*TICK[:4], "retrain", "forecast", "report", "backup"]
+    assert told["todo"] == [*TICK[:4], "drift", "retrain", "forecast", "report", "backup"]
     done = run("tick", "--from-step", "settle", "--dry-run", *where)
     assert done.out.splitlines()[1:] == ["would run: settle, forecast"]
     done = run("tick", "--only", "settle", *where)

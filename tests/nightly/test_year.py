@@ -120,6 +120,7 @@ def compare(make_ready: Callable[..., World], days: int, every_h: int) -> None:
     assert versions > bars, "a bar was corrected, and the open of the next one with it"
 
 
+@pytest.mark.slow
 def test_nights_with_crashes_end_like_nights_without(make_ready: Callable[..., World]) -> None:
     compare(make_ready, days=2, every_h=12)
 

@@ -28,6 +28,7 @@ def small(warehouse: Warehouse, make_config: Callable[..., Config]) -> Ground:
     return lay_ground(warehouse, make_config(network=TINY, training=training), Question())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # exporters warn about their own internals
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(
     small: Ground, tmp_path: Path

@@ -38,6 +38,7 @@ def go(backend: str, folder: Path, *more: str) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backend",
     [
@@ -70,6 +71,7 @@ def rates(config: Config, device: Device, cell: Any) -> list[float]:
     return [epoch["learning_rate"] for epoch in fit.history]
 
 
+@pytest.mark.slow
 def test_schedules_set_the_rate_of_each_epoch(
     small_config: Config, device: Device, cell: Any
 ) -> None:
@@ -82,6 +84,7 @@ def test_schedules_set_the_rate_of_each_epoch(
     assert rates(idle, device, cell) == pytest.approx([1e-9, 1e-9, 5e-10])
 
 
+@pytest.mark.slow
 def test_gradients_are_cut_only_where_a_norm_is_named(
     small_config: Config, device: Device, cell: Any
 ) -> None:
