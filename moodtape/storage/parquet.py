@@ -56,7 +56,7 @@ def export_tables(connection: Connection, address: str) -> Sums:
             files.makedirs(place, exist_ok=True)
             rows, how = f'SELECT * FROM "{name}"', "FORMAT parquet, COMPRESSION zstd"  # noqa: S608
             place = f"{place}/rows.parquet"
-        connection.execute(f"COPY ({rows}) TO '{_quoted(place)}' ({how})")
+        connection.execute(f"COPY ({rows}) TO ? ({how})", [place])
     manifest = {
         "schema_version": 1,
         "version": __version__,
@@ -142,7 +142,3 @@ def _files(connection: Connection, address: str) -> Any:
     if protocol != "file":
         connection.register_filesystem(files)
     return files
-
-
-def _quoted(path: str) -> str:
-    return path.replace("'", "''")
