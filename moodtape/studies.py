@@ -92,7 +92,7 @@ def measure_clock(
     """
     from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
     from moodtape.forecaster.runs import plain
-    from moodtape.storage.ledger import EVALUATED, record_trials
+    from moodtape.storage.ledger import EVALUATED
     from moodtape.storage.write import new_run_id
     from moodtape.study.ablate import trials_of
     from moodtape.study.clocks import PUBLISHED, clock_rows, wishful
@@ -107,11 +107,8 @@ def measure_clock(
         (t["symbol"], t["target"], t["horizon_bars"]): {**t, "forecaster": name}
         for t in trials_of(ground)
     }
-    run_id = new_run_id(now)
-    note_run(settings, run_id, "audit", command, {"trials": len(looked)}, now)
-    with warehouse_of(settings).write() as connection:
-        trials = [{**trial, "verdict": EVALUATED} for trial in looked.values()]
-        record_trials(connection, trials, run_id, now)
+    trials = [{**trial, "verdict": EVALUATED} for trial in looked.values()]
+    note_run(settings, new_run_id(now), "audit", command, {"trials": len(trials)}, now, trials)
     found: dict[str, Any] = plain(
         {
             "schema_version": 1,
