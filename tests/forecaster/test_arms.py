@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from moodtape.config import Config
 from moodtape.errors import ConfigError, DataMissing
+from moodtape.forecaster import inputs
 from moodtape.forecaster.arms import Arm, arms_of, real_arm
 from moodtape.forecaster.features.base import ONCHAIN, Column
 from moodtape.forecaster.inputs import Draw, build_inputs
@@ -40,8 +42,6 @@ def drawn(dataset: Any, number: int) -> Draw:
 
 
 def with_metrics(dataset: Any) -> Any:
-    from dataclasses import replace
-
     names = ("TxCnt@p.level", "TxCnt@p.change", "TxCnt@p.age", "onchain.missing")
     extra = np.random.default_rng(5).standard_normal((len(dataset.cutoff), len(names)))
     columns = dataset.columns + tuple(Column(n, ONCHAIN, False, "") for n in names)
@@ -134,6 +134,25 @@ def test_the_tone_of_the_next_symbol_is_of_the_same_time(make_dataset: Any) -> N
     np.testing.assert_array_equal(other[:, 1:], dataset.features[:, 7:])
     with pytest.raises(KeyError):  # of one symbol there is no other
         attributed(make_dataset(100), "other_symbol")
+
+
+@pytest.mark.parametrize("name", ["counts", "other_symbol"])
+def test_what_an_arm_gets_hangs_on_no_later_row(
+    make_dataset: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These two are no placebos, so later rows may not change them; a planted shift is seen."""
+    dataset = make_dataset(200, symbols=("BTC", "ETH"))
+    late = dataset.cutoff > dataset.cutoff[120]
+    changed = replace(dataset, features=np.where(late[:, None], 9.0, dataset.features))
+
+    def same() -> bool:
+        before, after = attributed(dataset, name), attributed(changed, name)
+        return np.array_equal(before[~late], after[~late])
+
+    assert same()
+    honest = inputs._of_next_symbol
+    monkeypatch.setattr(inputs, "_of_next_symbol", lambda t, d: np.roll(honest(t, d), -1, axis=0))
+    assert same() == (name == "counts")
 
 
 def test_a_shuffle_keeps_whole_weeks_and_their_tone(make_dataset: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from moodtape.audit import AuditResult, cells
 from moodtape.config import AblationSection, Config
-from moodtape.forecaster import arima, rows, splits, texts
+from moodtape.forecaster import arima, dataset, rows, splits, texts
 from moodtape.forecaster.boosting import fit_predict_boosting
 from moodtape.forecaster.calibration import fit_calibration
 from moodtape.forecaster.features.base import PRICE, REGISTRY, Feature
@@ -171,6 +171,24 @@ def test_calibrating_on_tested_rows(study: Study, monkeypatch: Patch) -> None:
     result = run(study)
     assert columns(result), "the leak went unseen"
     assert all(c.startswith("fold 1 calibrated return_") for c in columns(result))
+
+
+def test_an_interval_as_wide_as_what_is_yet_to_come(study: Study, monkeypatch: Patch) -> None:
+    """The trailing miss of a volatility, of answers that are known only after the decision."""
+    honest = dataset.trailing_miss
+
+    def ahead(y: Any, horizon_bars: int) -> Any:
+        return honest(
+            np.concatenate([y[horizon_bars:], np.full(horizon_bars, np.nan)]), horizon_bars
+        )
+
+    target = study.config.target.model_copy(update={"names": ("volatility",)})
+    calm = replace(study, config=study.config.model_copy(update={"target": target}))
+    assert run(calm).clean
+    monkeypatch.setattr(dataset, "trailing_miss", ahead)
+    result = run(calm)
+    assert columns(result), "the leak went unseen"
+    assert all(c.startswith("fold 1 calibrated volatility_") for c in columns(result))
 
 
 @pytest.mark.usefixtures("distance")
