@@ -61,7 +61,7 @@ def measure(symbols: int, years: int) -> dict[str, Any]:
     """Return seconds and memory of one panel."""
     from moodtape.calendars import get_calendar
     from moodtape.config import Config
-    from moodtape.forecaster.dataset import make_blocks, stack
+    from moodtape.forecaster.loading import make_blocks, stack
     from moodtape.forecaster.reach import reach_of
     from moodtape.forecaster.rows import RowMaker
     from moodtape.forecaster.texts import Texts

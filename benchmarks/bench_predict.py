@@ -71,7 +71,8 @@ def cold(folder: Path, as_of: str, repeats: int) -> None:
 def warm(folder: Path, as_of: str) -> None:
     """Print milliseconds of a forecast whose rows are in memory."""
     from moodtape.clock import parse_instant
-    from moodtape.forecaster.dataset import Request, load_dataset
+    from moodtape.forecaster.dataset import Request
+    from moodtape.forecaster.loading import load_dataset
     from moodtape.forecaster.served import Served, forecast_rows
     from moodtape.study.project import warehouse_of
 

@@ -156,10 +156,13 @@ def ablate(
         UnreadableFile: the plan is none.
         GateFailed: the audit found look-ahead; the page says so and no other word is given.
     """
+    from moodtape.study.plan import read_plan
     from moodtape.study.unfinished import run_of_study
 
     tell = progress or (lambda done, total, what: None)
     now = utc_now()
+    if plan is not None:
+        read_plan(plan)  # before there is a folder to leave behind
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
     with run_of_study(settings.runs, ground, "ablate", now, tell) as (folder, kept):

@@ -18,8 +18,9 @@ from moodtape.cli import app
 from moodtape.commands.reference import pages, verbs
 from moodtape.commands.reference_features import declared_columns
 from moodtape.config import ArmSection, Config
-from moodtape.forecaster.dataset import Request, load_dataset
+from moodtape.forecaster.dataset import Request
 from moodtape.forecaster.features.base import REGISTRY, compute_all
+from moodtape.forecaster.loading import load_dataset
 from moodtape.ingest.columns import BAR_NAMES, DOCUMENT_NAMES, METRIC_NAMES
 from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.nlp.lexicon import LexiconScorer

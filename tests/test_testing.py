@@ -14,8 +14,9 @@ from moodtape.config import Config
 from moodtape.forecaster.ablation import run_study
 from moodtape.forecaster.answers import Answer, answer_all
 from moodtape.forecaster.arms import arms_of
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
 from moodtape.forecaster.forecasters import LINEAR
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.splits import make_folds
 from moodtape.forecaster.verdict import CANNOT_TELL, HELPS
 from moodtape.ingest.importer import ImportOptions, import_file

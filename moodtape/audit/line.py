@@ -24,9 +24,10 @@ from moodtape.clock import to_datetime64
 from moodtape.config import Config
 from moodtape.forecaster import splits
 from moodtape.forecaster.arms import Arm
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
 from moodtape.forecaster.fitted import open_baseline
 from moodtape.forecaster.forecasters import FORECASTERS, LINEAR, NETWORK, FitPredict
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.splits import Fold
 from moodtape.storage.db import Warehouse

@@ -13,8 +13,9 @@ from moodtape.calendars import get_calendar
 from moodtape.calibrate.worlds import World, draw_world
 from moodtape.config import Config
 from moodtape.forecaster.arms import arms_of
-from moodtape.forecaster.dataset import Dataset, Request, make_blocks, stack
+from moodtape.forecaster.dataset import Dataset, Request
 from moodtape.forecaster.features.base import SENTIMENT
+from moodtape.forecaster.loading import make_blocks, stack
 from moodtape.forecaster.reach import reach_of
 from moodtape.forecaster.rows import RowMaker
 from moodtape.forecaster.seeds import child_seed

@@ -21,9 +21,10 @@ from typing import Any
 from moodtape.clock import parse_duration
 from moodtape.forecaster.ablation import Rules, Study, run_study
 from moodtape.forecaster.arms import NULL, Arm, real_arm
-from moodtape.forecaster.dataset import Dataset, load_dataset
+from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.evidence import Losses, interval_of, mean_loss, paired, target_losses
 from moodtape.forecaster.forecasters import LINEAR
+from moodtape.forecaster.loading import load_dataset
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
 from moodtape.storage.perturb import Clock, open_scratch

@@ -18,7 +18,7 @@ import numpy as np
 from moodtape.clock import from_datetime64, to_datetime64
 from moodtape.config import Config
 from moodtape.errors import DataMissing, MoodtapeError, UsageError
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
 from moodtape.forecaster.drift.budget import inputs_budget, skill_budgets
 from moodtape.forecaster.drift.cusum import FEWEST_DAYS as FEWEST_DAYS_OF_LOSSES
 from moodtape.forecaster.drift.cusum import fit_cusum
@@ -26,6 +26,7 @@ from moodtape.forecaster.drift.fed import Fed
 from moodtape.forecaster.drift.inputs import FEWEST_DAYS, WINDOW_DAYS, Standard, fit_standard
 from moodtape.forecaster.drift.losses import Losses, thinned_losses
 from moodtape.forecaster.drift.ruler import BINS, day_of
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.seeds import generator
 from moodtape.forecaster.served import Served
 from moodtape.forecaster.stats import FEWEST

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.dataset import Dataset, Request, load_variants
+from moodtape.forecaster.dataset import Dataset, Request
+from moodtape.forecaster.loading import load_variants
 from moodtape.forecaster.served import Served, forecast_rows
 from moodtape.forecaster.texts import Texts
 from moodtape.records import MARKET_SYMBOL, Span

@@ -14,7 +14,8 @@ from moodtape.calendars import get_calendar
 from moodtape.clock import DecisionClock, from_datetime64, iso, parse_duration, to_datetime64
 from moodtape.config import Config
 from moodtape.errors import DataMissing, DataStale, UsageError
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.served import Served, forecast_rows
 from moodtape.nlp.in_use import InUse, scorer_in_use
 from moodtape.nlp.registry import scorer_id

@@ -2,7 +2,7 @@
 
 1. span       the user's, else that of the group under test, cut to the bars there are
 2. scorer     its name and revision; every text of the span must have been scored
-3. dataset    forecaster/dataset.py, without the hold-out (forecaster/holdout.py)
+3. dataset    forecaster/loading.py, without the hold-out (forecaster/holdout.py)
 4. arms       configs/ablation.toml and the user's own
 5. folds      forecaster/splits.py
 """
@@ -21,9 +21,10 @@ from moodtape.clock import floor_to, parse_duration, utc_now
 from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError
 from moodtape.forecaster.arms import Arm, arms_of, tone_columns
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
 from moodtape.forecaster.holdout import holdout_of
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.reach import reach_of
 from moodtape.forecaster.splits import Fold, make_folds
 from moodtape.nlp.in_use import scorer_in_use

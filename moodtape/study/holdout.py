@@ -14,8 +14,9 @@ from moodtape.clock import from_datetime64, iso, to_datetime64
 from moodtape.forecaster.ablation import Rules, run_study
 from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.arms import NULL, real_arm
-from moodtape.forecaster.dataset import Dataset, load_dataset
+from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.holdout import SHORTEST, held_out_fold
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.runs import config_hash
 from moodtape.forecaster.splits import Fold
 from moodtape.forecaster.verdict import CANNOT_TELL, HELPS, Verdict

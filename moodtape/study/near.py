@@ -7,8 +7,9 @@ from datetime import timedelta
 from moodtape.calendars import get_calendar
 from moodtape.clock import format_duration, parse_duration
 from moodtape.config import Config
-from moodtape.forecaster.dataset import Request, peers_of
+from moodtape.forecaster.dataset import Request
 from moodtape.forecaster.features.chosen import chosen_features
+from moodtape.forecaster.loading import peers_of
 from moodtape.forecaster.reach import following, text_reach
 from moodtape.records import Span
 from moodtape.storage.perturb import Near

@@ -74,8 +74,7 @@ def write_plan(folder: Path, ground: Ground, before: Before, given: Path | None 
     """
     path = folder / PLAN
     if given is not None:
-        text, _ = _read(given)
-        write_text(path, text)
+        write_text(path, read_plan(given)[0])
     elif not path.exists():
         write_json(path, plan_of(ground, before))
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -83,11 +82,16 @@ def write_plan(folder: Path, ground: Ground, before: Before, given: Path | None 
 
 def deviations(folder: Path, ground: Ground, before: Before, outcome: Outcome) -> list[str]:
     """Return every way in which what was done differs from the plan of its folder, in words."""
-    _, planned = _read(folder / PLAN)
+    _, planned = read_plan(folder / PLAN)
     return [*_changed(planned, plan_of(ground, before)), *_left_out(ground, outcome)]
 
 
-def _read(path: Path) -> tuple[str, Mapping[str, Any]]:
+def read_plan(path: Path) -> tuple[str, Mapping[str, Any]]:
+    """Return a plan as it is written, and what it says.
+
+    Raises:
+        UnreadableFile: it is none.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         plan = json.loads(text)

@@ -14,7 +14,8 @@ from typing import Any
 
 from moodtape.forecaster.ablation import Rules, run_study
 from moodtape.forecaster.arms import NULL, real_arm
-from moodtape.forecaster.dataset import Dataset, load_dataset
+from moodtape.forecaster.dataset import Dataset
+from moodtape.forecaster.loading import load_dataset
 from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.registry import scorer_id
 from moodtape.nlp.score import score_page

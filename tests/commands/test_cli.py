@@ -80,6 +80,16 @@ def test_a_file_without_its_kind_is_asked_for_it(
     assert f"moodtape import bars '{file}'" in done.err
 
 
+def test_what_is_no_plan_is_refused_and_leaves_no_run(
+    loaded: Path, run: Callable[..., Any]
+) -> None:
+    (loaded / "plan.json").write_text("{}")
+    done = run("ablate", "--project", loaded, "--plan", loaded / "plan.json")
+    assert done.code != 0
+    assert "is no plan of a study" in done.err
+    assert not list((loaded / "runs").glob("*"))
+
+
 def test_import_counts_and_knows_what_it_has(
     project: Path, files: Path, run: Callable[..., Any]
 ) -> None:

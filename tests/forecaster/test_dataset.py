@@ -14,7 +14,8 @@ import pytest
 
 from moodtape.config import Config
 from moodtape.errors import ConfigError, DataMissing
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
+from moodtape.forecaster.loading import load_dataset
 from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.nlp.lexicon import LexiconScorer, probabilities, tone
 from moodtape.nlp.registry import scorer_id

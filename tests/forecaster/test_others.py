@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.others import MEANS, others_rows
 from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.storage.db import Warehouse

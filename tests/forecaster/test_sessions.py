@@ -11,7 +11,8 @@ import pytest
 from moodtape.calendars import get_calendar
 from moodtape.clock import to_datetime64
 from moodtape.config import Config
-from moodtape.forecaster.dataset import Dataset, Request, load_dataset
+from moodtape.forecaster.dataset import Dataset, Request
+from moodtape.forecaster.loading import load_dataset
 from moodtape.ingest.importer import ImportOptions, import_file
 from moodtape.nlp.lexicon import LexiconScorer
 from moodtape.nlp.score import score_unscored

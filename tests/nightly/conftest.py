@@ -21,7 +21,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from moodtape.cli import main
-from moodtape.forecaster.dataset import Request, load_dataset
+from moodtape.forecaster.dataset import Request
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.scaling import Scaler
 from moodtape.forecaster.served import Served
 from moodtape.forecaster.train import TargetScale

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moodtape.forecaster.dataset import Request, load_dataset
+from moodtape.forecaster.dataset import Request
+from moodtape.forecaster.loading import load_dataset
 from moodtape.forecaster.scaling import Scaler
 from moodtape.forecaster.served import Served
 from moodtape.forecaster.train import TargetScale

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moodtape.config import BlockchainSection, CoinGeckoSection, MempoolSection
-from moodtape.forecaster.dataset import load_dataset
+from moodtape.forecaster.loading import load_dataset
 from moodtape.ingest.base import Collector, Door
 from moodtape.ingest.blockchain import BlockchainCharts
 from moodtape.ingest.coingecko import CoinGecko

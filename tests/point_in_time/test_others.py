@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from moodtape.forecaster import dataset
+from moodtape.forecaster import loading
 from tests.point_in_time.test_planted_leaks import TESTED
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ def test_the_clean_line_has_no_offenders(of_two: Study) -> None:
 
 
 def test_the_others_of_one_bar_later(of_two: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = dataset.others_rows
+    honest = loading.others_rows
 
     def hasty(*given: Any) -> Iterator[Any]:
         for rows in honest(*given):
             yield np.vstack([rows[1:], rows[-1:]])
 
-    monkeypatch.setattr(dataset, "others_rows", hasty)
+    monkeypatch.setattr(loading, "others_rows", hasty)
     result = of_two.audit(cuts=(TESTED,))
     first = result.offenders[0]
     assert first.column.endswith("others.ret_1")

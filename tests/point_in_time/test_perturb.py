@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moodtape.forecaster.dataset import Dataset, load_dataset
+from moodtape.forecaster.dataset import Dataset
+from moodtape.forecaster.loading import load_dataset
 from moodtape.storage import perturb
 from moodtape.storage.db import Warehouse
 from moodtape.storage.perturb import Scratch

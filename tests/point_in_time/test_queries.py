@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moodtape.forecaster.dataset import load_dataset
+from moodtape.forecaster.loading import load_dataset
 from moodtape.storage import read
 from moodtape.storage.db import Warehouse
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from moodtape.config import Config
-from moodtape.forecaster.dataset import Dataset, load_dataset
+from moodtape.forecaster.dataset import Dataset
+from moodtape.forecaster.loading import load_dataset
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules
 from moodtape.storage.perturb import Clock, open_scratch

@@ -4,7 +4,7 @@
     2. scales.py, paths.py     where values and times lie, as SVG
     3. marks.py                effects with their intervals, by fold and by seed
        plots.py, strips.py     pictures over time
-    4. tables.py               losses by arm; CSV files
+    4. tables.py, csvs.py      losses by arm; the same numbers as files
        reliability.py          calibrated outputs against what happened
     5. template.html.j2, figures.html.j2, style.css: the page itself
 
@@ -18,8 +18,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from moodtape.forecaster.report import marks, numbers, plots, reliability, strips, tables, words
+from moodtape.forecaster.report.csvs import write_csvs
 from moodtape.forecaster.report.series import ReportSeries
-from moodtape.forecaster.report.tables import write_csvs
 
 if TYPE_CHECKING:
     from jinja2 import Environment

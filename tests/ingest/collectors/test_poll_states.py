@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.dataset import Request, load_dataset
+from moodtape.forecaster.dataset import Request
+from moodtape.forecaster.loading import load_dataset
 from moodtape.ingest.round import Plan
 from moodtape.ingest.run import run_collectors
 from moodtape.nlp.lexicon import LexiconScorer
