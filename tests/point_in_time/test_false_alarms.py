@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,16 @@ def drawn_config(rng: np.random.Generator) -> Config:
     )
 
 
+@pytest.fixture
+def hours_again(study: Study) -> Iterator[None]:
+    """Make the hours by the study's own rules again, for the tests that come after."""
+    yield
+    with study.warehouse.write() as connection:
+        refresh_hours(connection, study.rules)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("hours_again")
 @pytest.mark.parametrize("number", range(50))
 def test_no_alarm(study: Study, number: int) -> None:
     rng = np.random.default_rng(number)
