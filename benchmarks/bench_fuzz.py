@@ -5,12 +5,14 @@
 
 Only Moodtape's own errors may come out of a reader, and none may take longer than a second of
 processor time. Inputs are numbered and made from their number, so that each can be made again.
-The state file remembers how far every reader is: run it again to go on.
+The state file remembers how far every reader is: run it again to go on. A reader that had faults
+begins anew, so that a whole course is one of the reader as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import random
@@ -72,6 +74,12 @@ def fuzz(parser: Parser, course: Course, inputs: int, until: Callable[[], bool])
         course.inputs += 1
 
 
+def resumed(kept: dict[str, Any]) -> Course:
+    """Return how far a reader has come without a fault."""
+    course = Course(**kept)
+    return Course() if course.crashes or course.slow else course
+
+
 def hang(number: int, frame: Any) -> None:
     """End a reader that does not come back; a piece has so much processor time."""
     raise Hangs
@@ -93,7 +101,8 @@ def main() -> int:
     signal.signal(signal.SIGPROF, hang)
     with TemporaryDirectory() as scratch:
         every = [p for p in parsers(Path(scratch)) if asked.only in p.name]
-        courses = {p.name: Course(**state.get(p.name, {})) for p in every}
+        courses = {p.name: resumed(state.get(p.name, {})) for p in every}
+        gc.freeze()
         goal = min((c.inputs for c in courses.values()), default=0)
         while goal < asked.inputs and time.monotonic() < stop:
             goal = min(goal + PIECE, asked.inputs)

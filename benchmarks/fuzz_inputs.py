@@ -1,7 +1,8 @@
 """What `bench_fuzz.py` begins with, and how it is changed: a seeded mutation each time.
 
-Inputs that hold JSON are changed as trees or as bytes, all others as bytes; tokens that readers
-stumble over (numbers without end, half characters, deep nesting) take the place of parts.
+Inputs that hold JSON, whole or in a line, are changed as trees or as bytes, all others as bytes;
+tokens that readers stumble over (numbers without end, half characters, deep nesting) take the
+place of parts. Of what is packed, half of the inputs are changed before it is packed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import json
 import random
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +20,7 @@ NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LONGEST = 200_000
+Seed = bytes | Callable[[random.Random], bytes]
 
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1e308, -1e308, 5e-324, 2**31, 2**63, 2**64, -(2**63) - 1, 10**30,
@@ -45,18 +48,37 @@ def mutated(dice: random.Random, seed: bytes) -> bytes:
     if dice.random() < 0.02:
         return seed
     if dice.random() < 0.5:
-        try:
-            tree = json.loads(seed)
-        except (ValueError, RecursionError):
-            pass
-        else:
+        for lines in ([seed], seed.splitlines()):
+            place = dice.randrange(len(lines))
+            try:
+                tree = json.loads(lines[place])
+            except (ValueError, RecursionError):
+                continue
             for _ in range(dice.randint(1, 3)):
                 tree = _changed_tree(dice, tree)
-            return json.dumps(tree).encode()
+            return b"\n".join([*lines[:place], json.dumps(tree).encode(), *lines[place + 1 :]])
     body = bytearray(seed)
     for _ in range(dice.choice((1, 1, 1, 2, 3, 8))):
         _change_bytes(dice, body)
     return bytes(body[:LONGEST])
+
+
+def changed(dice: random.Random, seed: Seed) -> bytes:
+    """Return a changed input."""
+    return mutated(dice, seed) if isinstance(seed, bytes) else seed(dice)
+
+
+def within(plain: bytes, pack: Callable[[bytes], bytes]) -> Seed:
+    """Return what changes a packed input from outside, or its content before it is packed.
+
+    From outside alone hardly anything would come past a checksum.
+    """
+    whole = pack(plain)
+
+    def make(dice: random.Random) -> bytes:
+        return mutated(dice, whole) if dice.random() < 0.5 else pack(mutated(dice, plain))
+
+    return make
 
 
 def _changed_tree(dice: random.Random, tree: Any) -> Any:
@@ -119,13 +141,36 @@ def packed(name: str, body: bytes) -> bytes:
     return archive.getvalue()
 
 
-def parquet(rows: list[dict[str, Any]]) -> bytes:
-    """Return a Parquet file."""
+def parquet(told_rows: bytes) -> bytes:
+    """Return a Parquet file of rows that are told as JSON; of texts where Arrow has no type."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    body = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), body)
+    refused = (pa.ArrowException, ValueError, TypeError, AttributeError, LookupError, OverflowError)
+
+    def written(rows: Any) -> bytes:
+        body = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), body)
+        return body.getvalue()
+
+    try:
+        return written(json.loads(told_rows))
+    except (*refused, RecursionError):
+        pass
+    try:
+        return written([{k: json.dumps(v) for k, v in r.items()} for r in json.loads(told_rows)])
+    except (*refused, RecursionError):
+        return written([{"title": told_rows.decode("latin-1")}])
+
+
+def unpacked_member(dice: random.Random, archive: bytes) -> bytes:
+    """Return a ZIP archive of which one file is changed, and its checksum fits."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    which, body = dice.choice(sorted(parts)), io.BytesIO()
+    with zipfile.ZipFile(body, "w") as writer:
+        for name, part in parts.items():
+            writer.writestr(name, mutated(dice, part) if name == which else part)
     return body.getvalue()
 
 
@@ -183,7 +228,7 @@ KRAKEN = told(
 COINDESK = told(
     {"Data": [{"UNIT": "HOUR", "TIMESTAMP": seconds(n), "OPEN": 10.0, "HIGH": 12.0, "LOW": 9.0,
                "CLOSE": 11.0, "TOTAL_INDEX_UPDATES": 3, "VOLUME": 5.5, "QUOTE_VOLUME": 60.0}
-              for n in (3, 2, 1)], "Err": {}}
+              for n in range(24, 14, -1)], "Err": {}}
 )  # fmt: skip
 COINGECKO = told(
     {k: [[(seconds(n) + 41) * 1000, v] for n in (3, 2, 1)]
@@ -213,11 +258,14 @@ BLOCK_FEES = told(
     [{"avgHeight": 9 * 10**5 + n, "timestamp": int(DAY.timestamp()) - n * 600, "avgFees": 10**6,
       "USD": 60000} for n in range(6)]
 )  # fmt: skip
-MARKETS = told(
-    {"symbols": [{"symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL",
-                  "baseAsset": "BTC", "quoteAsset": "USDT", "marginAsset": "USDT",
-                  "status": "TRADING", "permissions": ["SPOT"], "isSpotTradingAllowed": True,
-                  "onboardDate": 1569398400000, "deliveryDate": 4133404800000, "filters": []}]}
+PAIR = {
+    "symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT", "status": "TRADING",
+    "filters": [],
+}  # fmt: skip
+SPOT = told({"symbols": [{**PAIR, "permissions": ["SPOT"], "isSpotTradingAllowed": True}]})
+PERPETUAL = told(
+    {"symbols": [{**PAIR, "pair": "BTCUSDT", "contractType": "PERPETUAL", "marginAsset": "USDT",
+                  "onboardDate": 1569398400000, "deliveryDate": 4133404800000}]}
 )  # fmt: skip
 FUNDING = told(
     [{"symbol": "BTCUSDT", "fundingRate": "0.0001", "fundingTime": seconds(n) * 1000,

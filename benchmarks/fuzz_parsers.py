@@ -1,7 +1,7 @@
 """Every reader of what others write, as `bench_fuzz.py` calls it: one input in, nothing out.
 
-A collector is the real one, with a door that answers by the input; every so many inputs its rows
-are checked and staged as well. A file is put where its reader looks for it.
+A collector is the real one, with a door that answers by the input; the rows of a share of them are
+checked, staged and stored as well (fuzz_storing.py). A file is put where its reader looks for it.
 """
 
 from __future__ import annotations
@@ -13,24 +13,34 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import fuzz_inputs as inputs
-from fuzz_inputs import NOON, gz, mutated, packed, parquet, zst
+from fuzz_inputs import (
+    NOON,
+    Seed,
+    changed,
+    gz,
+    mutated,
+    packed,
+    parquet,
+    unpacked_member,
+    within,
+    zst,
+)
+from fuzz_storing import Batches, Imports
 from pydantic import SecretStr
 
 from moodtape.config import Config
 from moodtape.errors import CouldNotAsk
 from moodtape.ingest.base import Tools
-from moodtape.ingest.batches import stage_batch
 from moodtape.ingest.http import Answer
 from moodtape.ingest.venues import collector as bars_collector
 from moodtape.records import Span
-from moodtape.storage.staging import staging
 
-STAGED_EVERY = 20
 MOST_ANSWERS = 5
 Parse = Callable[[random.Random, int], None]
 
@@ -80,16 +90,12 @@ class Door:
 def collected(
     folder: Path, config: Config, collector: Any, door: Door, cursor: str | None = None
 ) -> Parse:
-    """Return what lets a collector collect once; its rows are staged now and then."""
+    """Return what lets a collector collect once; its rows are staged or stored now and then."""
+    rows = Batches(folder, collector.name, config)
 
     def parse(dice: random.Random, number: int) -> None:
         door.begin(dice)
-        batches = list(collector.collect(cursor, NOON))
-        if number % STAGED_EVERY == 0:
-            for batch in batches:
-                with staging(folder) as stage:
-                    stage_batch(stage, collector.name, batch, config, NOON)
-                    stage.close()
+        rows.take(list(collector.collect(cursor, NOON)), number)
 
     return parse
 
@@ -183,47 +189,47 @@ def through_ccxt(folder: Path) -> Iterator[Parser]:
         ("bars by ccxt", bars_collector, inputs.KLINES),
         ("funding by ccxt", funding.collector, inputs.FUNDING),
     ):
-        door = Door({"exchangeInfo": inputs.MARKETS, "": body}, ("exchangeInfo",))
+        markets = {"fapi/v1/exchangeInfo": inputs.PERPETUAL, "exchangeInfo": inputs.SPOT}
+        door = Door({**markets, "": body}, ("exchangeInfo",))
         collector = maker(Tools(config, door, folder))
         yield Parser(name, collected(folder, config, collector, door))
 
 
-def of_file(folder: Path, name: str, seed: bytes, read: Callable[[Path], Any]) -> Parse:
+def of_file(folder: Path, name: str, seed: Seed, read: Callable[[Path], Any]) -> Parse:
     """Return what writes an input to a file and reads it."""
     path = folder / name
 
     def parse(dice: random.Random, number: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(mutated(dice, seed))
+        path.write_bytes(changed(dice, seed))
         read(path)
 
     return parse
 
 
 def files(folder: Path) -> Iterator[Parser]:
-    """Yield the importer, of each form and kind, up to the rows that are staged."""
-    from moodtape.ingest.importer import _stage_file
-    from moodtape.ingest.recognise import ImportOptions
+    """Yield the importer, of each form and kind, up to rows that are staged or stored."""
 
-    def read(what: str) -> Callable[[Path], None]:
-        def stage_rows(path: Path) -> None:
-            with staging(folder) as stage:
-                _stage_file(stage, path, ImportOptions(what), Config(), NOON, None)
-                stage.close()
+    def of(name: str, seed: Seed, what: str) -> Parse:
+        importer = Imports(folder, what)
 
-        return stage_rows
+        def parse(dice: random.Random, number: int) -> None:
+            (folder / name).write_bytes(changed(dice, seed))
+            importer.read(folder / name, number)
 
-    rows = [json.loads(line) for line in inputs.JSONL_TEXTS.splitlines()]
+        return parse
+
+    rows = b"[" + b",".join(inputs.JSONL_TEXTS.splitlines()) + b"]"
     for form, name, seed, what in (
         ("bars CSV", "btc_1h.csv", inputs.CSV_BARS, "bars"),
         ("metrics CSV", "metrics.csv", inputs.CSV_METRICS, "metrics"),
         ("texts CSV", "texts.csv", inputs.CSV_TEXTS, "documents"),
         ("texts JSONL", "texts.jsonl", inputs.JSONL_TEXTS, "documents"),
-        ("texts gzip", "texts.jsonl.gz", gz(inputs.JSONL_TEXTS), "documents"),
-        ("texts zstd", "texts.jsonl.zst", zst(inputs.JSONL_TEXTS), "documents"),
-        ("texts Parquet", "texts.parquet", parquet(rows), "documents"),
+        ("texts gzip", "texts.jsonl.gz", within(inputs.JSONL_TEXTS, gz), "documents"),
+        ("texts zstd", "texts.jsonl.zst", within(inputs.JSONL_TEXTS, zst), "documents"),
+        ("texts Parquet", "texts.parquet", within(rows, parquet), "documents"),
     ):
-        yield Parser(f"import of {form}", of_file(folder, name, seed, read(what)))
+        yield Parser(f"import of {form}", of(name, seed, what))
 
 
 def bodies(folder: Path) -> Iterator[Parser]:
@@ -235,7 +241,7 @@ def bodies(folder: Path) -> Iterator[Parser]:
     from moodtape.ingest.zipped import only_member
 
     def archive(dice: random.Random, number: int) -> None:
-        only_member(mutated(dice, whole), "x.csv", 2**20, "a place")
+        only_member(changed(dice, zipped), "x.csv", 2**20, "a place")
 
     def checksum(dice: random.Random, number: int) -> None:
         read_checksum(mutated(dice, told), "x.zip")
@@ -247,12 +253,13 @@ def bodies(folder: Path) -> Iterator[Parser]:
 
     def packed_body(dice: random.Random, number: int) -> None:
         encoding = dice.choice(("gzip", "deflate", "", "br"))
-        body = mutated(dice, gz(inputs.RSS))
+        body = changed(dice, gzipped)
         with suppress(CutShort):  # the door asks again
             read_body([body[:50], body[50:]], encoding, 2**20, "a place")
 
-    whole = packed("x.csv", inputs.DUMP)
-    told = hashlib.sha256(whole).hexdigest().encode() + b"  x.zip\n"
+    zipped = within(inputs.DUMP, partial(packed, "x.csv"))
+    gzipped = within(inputs.RSS, gz)
+    told = hashlib.sha256(inputs.DUMP).hexdigest().encode() + b"  x.zip\n"
     series = Series("BTC", "binance", "USDT", "1h")
     day = Span(inputs.DAY, inputs.DAY + timedelta(days=1))
     yield Parser("ZIP archive", archive)
@@ -333,25 +340,32 @@ def own_files(folder: Path) -> Iterator[Parser]:
     recording.begin(Beginning("r", "news", None, NOON))
     recording.get("http://a/b")
     write_arrays(folder / "whole.npz", {"a": np.arange(4.0)}, {"epochs": 3})
+    whole = (folder / "whole.npz").read_bytes()
+
+    def arrays(dice: random.Random) -> bytes:
+        return mutated(dice, whole) if dice.random() < 0.5 else unpacked_member(dice, whole)
+
+    (folder / "backup").mkdir()
+    (folder / "backup" / "warehouse.duckdb").write_bytes(b"x")
     served = json.dumps(SERVED).encode()
     facts = json.dumps(FACTS).encode()
     manifest = json.dumps(
         {"schema_version": 1, "made_at": NOON.isoformat(), "tables": {"bar": {"rows": 1}},
-         "files": {"warehouse.duckdb": {"bytes": 1, "sha256": "0"}}}
+         "files": {"warehouse.duckdb": {"bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}}}
     ).encode()  # fmt: skip
-    rows = parquet([{"text": "a", "label": "positive", "score": 0.5}])
+    rows = json.dumps([{"text": "a", "label": "positive", "score": 0.5}]).encode()
     for name, file, seed, read in (
         ("signal file", "signals.json", signals, checked),
         ("kept answers", "tape.jsonl", (folder / "whole.jsonl").read_bytes(), replayed),
         ("served model's manifest", "served.json", served, lambda p: Served.read(p.parent)),
         ("scorer's manifest", "model.json", facts, lambda p: read_facts(p.parent)),
         ("backup's manifest", "backup/manifest.json", manifest, lambda p: verify(p.parent)),
-        ("arrays of a run", "a.npz", (folder / "whole.npz").read_bytes(), read_arrays),
+        ("arrays of a run", "a.npz", arrays, read_arrays),
         ("config", "set/moodtape.toml", inputs.TOML,
          lambda p: load_settings(p.parent, environ={})),
         ("list of feeds", "feeds.toml", inputs.FEEDS,
          lambda p: choose_feeds(NewsSection(feeds=p.name), p.parent)),
-        ("labelled texts", "labelled.parquet", rows, read_labelled),
+        ("labelled texts", "labelled.parquet", within(rows, parquet), read_labelled),
     ):  # fmt: skip
         yield Parser(name, of_file(folder, file, seed, read))
 
@@ -360,8 +374,8 @@ SERVED = {
     "symbols": ["BTC"], "interval": "1h", "scorer": None, "streams": [], "metrics": [],
     "market": ["ret_1"], "subject": [], "columns": ["ret_1"], "lookback_bars": 4,
     "subject_lookback_bars": 4, "residuals": {"return_1": [-1.0, None, 1.0]},
-    "scales": [{"name": "return_1", "target": "return", "horizon_bars": 1, "center": 0.0,
-                "scale": 0.3}],
+    "scales": [{"key": "return_1", "name": "return", "horizon_bars": 1, "center": 0.0,
+                "spread": 0.3}],
     "scaler": {"center": [[0.0]], "scale": [[0.01]]}, "trained_until": "2026-01-01T00:00:00+00:00",
     "odds": {"direction_1": [0.0, 1.0]},
 }  # fmt: skip

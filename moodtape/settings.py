@@ -133,7 +133,7 @@ def _file_layer(path: Path) -> Layer:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (ValueError, RecursionError) as exc:  # tomllib says too many digits or levels plainly
         raise ConfigError(f"{path} is not valid TOML: {exc}.") from exc
     _check_names(values, Config, str(path), "")
     return Layer(str(path), values)

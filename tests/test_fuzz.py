@@ -16,14 +16,17 @@ import numpy as np
 import pytest
 
 from moodtape.backup import Backup, list_backups, verify
-from moodtape.errors import CouldNotRead, UnreadableFile
+from moodtape.config import NewsSection
+from moodtape.errors import ConfigError, CouldNotRead, UnreadableFile
 from moodtape.forecaster.arrays import read_arrays, write_arrays
 from moodtape.forecaster.runs import read_json
 from moodtape.forecaster.served import Served
+from moodtape.ingest.documents import _engagement
 from moodtape.ingest.feed import read_feed
 from moodtape.ingest.files import read_chunks
 from moodtape.ingest.klines import Series, read_klines
 from moodtape.ingest.raw import Beginning, ReplayingDoor, Tape, read_tape
+from moodtape.ingest.rss import choose_feeds
 from moodtape.nlp.lexicon import lexicon, probabilities
 from moodtape.nlp.model_folder import read_facts
 from moodtape.records import Span
@@ -106,6 +109,26 @@ def test_a_file_of_our_own_that_was_changed_is_told(tmp_path: Path) -> None:
             Served.read(write(tmp_path, "served.json", values).parent)
 
 
+def test_a_number_too_large_in_a_scorers_manifest_is_told(tmp_path: Path) -> None:
+    facts = {"name": "m", "sha256": "0", "tokenizer_sha256": "0", "precision": "int8",
+             "labels": ["negative", "neutral", "positive"], "kinds": [], "max_tokens": 128,
+             "trained_until": None}  # fmt: skip
+    assert read_facts(write(tmp_path, "model.json", facts).parent).padding == 0
+    for name in ("padding", "max_tokens"):
+        with pytest.raises(UnreadableFile, match=r"model\.json cannot be read"):
+            read_facts(write(tmp_path, "model.json", {**facts, name: math.inf}).parent)
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "9" * 5000])
+def test_a_setting_of_many_levels_or_digits_is_told(value: str, tmp_path: Path) -> None:
+    write(tmp_path, "moodtape.toml", f"seed = {value}".encode())
+    with pytest.raises(ConfigError, match=r"moodtape\.toml is not valid TOML"):
+        load_settings(tmp_path, environ={})
+    write(tmp_path, "feeds.toml", f"[one]\nurl = {value}".encode())
+    with pytest.raises(ConfigError, match=r"feeds\.toml is no list of feeds"):
+        choose_feeds(NewsSection(feeds="feeds.toml"), tmp_path)
+
+
 def test_a_signal_file_of_another_shape_is_refused(tmp_path: Path) -> None:
     whole = {"product": "moodtape signals", "schema_version": 1, "project": "market"}
     fields = {
@@ -179,6 +202,24 @@ def test_an_encrypted_or_cut_file_of_arrays_is_none(tmp_path: Path) -> None:
     for damaged in (bytes(whole), bytes(whole[:-40]), b"", b"PK"):
         path.write_bytes(damaged)
         assert read_arrays(path) is None
+
+
+def test_arrays_with_a_broken_description_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    write_arrays(path, {"a": np.arange(3.0)}, {"n": 1})
+    with zipfile.ZipFile(path) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    for damaged in (b"{'descr': (((", b"{'descr': '\\x', "):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, part in parts.items():
+                archive.writestr(name, part[:10] + damaged.ljust(len(part) - 10))
+        assert read_arrays(path) is None
+
+
+def test_reactions_beyond_any_number_are_left_out() -> None:
+    assert _engagement({"likes": 10**400, "comments": "3"}) == {
+        "likes": None, "comments": 3, "reposts": None, "removed": None,
+    }  # fmt: skip
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 TOLD = "told"
 DAMAGED = (
     EOFError, BadZipFile, LookupError, ValueError, AttributeError, TypeError, RuntimeError,
-    ArithmeticError, MemoryError, zlib.error, struct.error, RecursionError,
+    ArithmeticError, MemoryError, zlib.error, struct.error, RecursionError, SyntaxError, TokenError,
 )  # fmt: skip
 """What numpy and zipfile stumble with over a damaged file."""
 

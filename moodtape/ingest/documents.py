@@ -217,7 +217,7 @@ def _engagement(row: Mapping[str, Any]) -> dict[str, Any] | None:
 def _whole(value: Any) -> int | None:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return int(number) if abs(number) < 2**53 else None
 

@@ -79,7 +79,7 @@ def choose_feeds(news: NewsSection, folder: Path) -> list[FeedSource]:
         feeds = {name: FeedSource(name, **row) for name, row in table.items()}
     except OSError as exc:
         raise ConfigError(f"news.feeds: {path} cannot be read: {exc.strerror}.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as exc:
+    except (ValueError, TypeError, RecursionError) as exc:
         raise ConfigError(
             f"news.feeds: {path} is no list of feeds ({exc}). A feed is a table with url and about."
         ) from exc

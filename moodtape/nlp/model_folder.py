@@ -61,7 +61,9 @@ def read_facts(folder: Path) -> ModelFacts:
             trained_until=None if until is None else datetime.fromisoformat(until),
             padding=int(raw.get("padding", 0)),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+    ) as exc:  # fmt: skip
         raise UnreadableFile(f"{folder / FACTS_FILE} cannot be read: {exc!r}.") from exc
     if facts.max_tokens > MOST_TOKENS:
         raise UnreadableFile(
