@@ -5,7 +5,8 @@
 
 Only Moodtape's own errors may come out of a reader, and none may take longer than a second of
 processor time. Inputs are numbered and made from their number, so that each can be made again.
-The state file remembers how far every reader is: run it again to go on. A reader that had faults
+Readers take turns of some seconds, so that cheap ones are through early. The state file remembers
+how far every reader is: run it again to go on. A reader that had faults
 begins anew, so that a whole course is one of the reader as it is.
 """
 
@@ -32,7 +33,7 @@ from fuzz_parsers import Parser, parsers
 from moodtape.errors import MoodtapeError
 
 SLOW_S, HANGS_S = 1.0, 60
-PIECE = 250
+TURN_S = 5
 KEPT = 20
 
 
@@ -103,16 +104,20 @@ def main() -> int:
         every = [p for p in parsers(Path(scratch)) if asked.only in p.name]
         courses = {p.name: resumed(state.get(p.name, {})) for p in every}
         gc.freeze()
-        goal = min((c.inputs for c in courses.values()), default=0)
-        while goal < asked.inputs and time.monotonic() < stop:
-            goal = min(goal + PIECE, asked.inputs)
-            for one in every:
+        left = [p for p in every if courses[p.name].inputs < asked.inputs]
+        while left and time.monotonic() < stop:
+            for one in left:
+                turn = time.process_time() + TURN_S
                 signal.setitimer(signal.ITIMER_PROF, HANGS_S)
-                fuzz(one, courses[one.name], goal, lambda: time.monotonic() > stop)
+                fuzz(
+                    one, courses[one.name], asked.inputs,
+                    lambda turn=turn: time.process_time() > turn or time.monotonic() > stop,
+                )  # fmt: skip
                 signal.setitimer(signal.ITIMER_PROF, 0)
-            if asked.state is not None:
-                state |= {name: vars(course) for name, course in courses.items()}
-                asked.state.write_text(json.dumps(state, indent=1))
+                if asked.state is not None:
+                    state |= {name: vars(course) for name, course in courses.items()}
+                    asked.state.write_text(json.dumps(state, indent=1))
+            left = [p for p in left if courses[p.name].inputs < asked.inputs]
     return told(courses)
 
 

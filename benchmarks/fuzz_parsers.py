@@ -298,6 +298,7 @@ def text_reader() -> Parse:
 
 def own_files(folder: Path) -> Iterator[Parser]:
     """Yield readers of files that Moodtape writes and others may have changed."""
+    import fsspec
     import numpy as np
 
     from moodtape.backup import verify
@@ -310,6 +311,8 @@ def own_files(folder: Path) -> Iterator[Parser]:
     from moodtape.nlp.model_folder import read_facts
     from moodtape.settings import load_settings
     from moodtape.signals import Signal, _checksum, read_signals, write_signals
+    from moodtape.storage.parquet import _manifest
+    from moodtape.study.plan import read_plan
 
     signal = Signal(
         symbol="BTC", interval="1h", horizon_bars=1, cutoff=NOON, decision_time=NOON,
@@ -353,6 +356,10 @@ def own_files(folder: Path) -> Iterator[Parser]:
         {"schema_version": 1, "made_at": NOON.isoformat(), "tables": {"bar": {"rows": 1}},
          "files": {"warehouse.duckdb": {"bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}}}
     ).encode()  # fmt: skip
+    export = json.dumps(
+        {"schema_version": 1, "version": "0", "migrations": {}, "tables": {"bar": {"rows": 1}}}
+    ).encode()
+    plan = json.dumps({"family": ["BTC return_1"], "margin": 0.01, "folds": [["a", "b"]]}).encode()
     rows = json.dumps([{"text": "a", "label": "positive", "score": 0.5}]).encode()
     for name, file, seed, read in (
         ("signal file", "signals.json", signals, checked),
@@ -360,6 +367,9 @@ def own_files(folder: Path) -> Iterator[Parser]:
         ("served model's manifest", "served.json", served, lambda p: Served.read(p.parent)),
         ("scorer's manifest", "model.json", facts, lambda p: read_facts(p.parent)),
         ("backup's manifest", "backup/manifest.json", manifest, lambda p: verify(p.parent)),
+        ("export's manifest", "export/manifest.json", export,
+         lambda p: _manifest(fsspec.filesystem("file"), str(p.parent))),
+        ("plan of a study", "plan.json", plan, read_plan),
         ("arrays of a run", "a.npz", arrays, read_arrays),
         ("config", "set/moodtape.toml", inputs.TOML,
          lambda p: load_settings(p.parent, environ={})),

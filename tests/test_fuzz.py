@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -32,6 +33,8 @@ from moodtape.nlp.model_folder import read_facts
 from moodtape.records import Span
 from moodtape.settings import load_settings
 from moodtape.signals import _checksum, read_signals
+from moodtape.storage.parquet import _manifest
+from moodtape.study.plan import read_plan
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -151,6 +154,22 @@ def test_a_signal_file_of_another_shape_is_refused(tmp_path: Path) -> None:
             continue
         with pytest.raises(UnreadableFile):
             read_signals(path, NOON, symbols=["BTC"])
+
+
+def test_a_plan_or_an_export_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="cannot be read as a plan"):
+        read_plan(write(tmp_path, "plan.json", DEEP))
+    export = {"schema_version": 1, "version": "0", "migrations": {}, "tables": {"bar": {"rows": 1}}}
+    files, address = fsspec.filesystem("file"), str(tmp_path / "out")
+    write(tmp_path, "out/manifest.json", export)
+    assert _manifest(files, address) == export
+    for tables in (5, ["bar"], {"bar": 1}, {"bar": {}}, None):
+        write(tmp_path, "out/manifest.json", {**export, "tables": tables})
+        with pytest.raises(UnreadableFile, match="is damaged"):
+            _manifest(files, address)
+    write(tmp_path, "out/manifest.json", DEEP)
+    with pytest.raises(UnreadableFile, match="holds no export"):
+        _manifest(files, address)
 
 
 def test_kept_answers_that_were_damaged_are_told(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def import_tables(connection: Connection, address: str) -> Sums:
         UsageError: the warehouse holds rows.
         UnreadableFile: it is no export, one of another schema, or not all of it is there.
     """
+    import duckdb
+
     present = table_sums(connection, leave_out=(LEDGER,))
     full = [name for name, facts in present.items() if facts["rows"]]
     if full:
@@ -98,11 +100,17 @@ def import_tables(connection: Connection, address: str) -> Sums:
         pattern, without = f"{address}/{name}/*.parquet", ""
         if name in MONTH_OF:
             pattern, without = f"{address}/{name}/*/*.parquet", "EXCLUDE (month)"
-        connection.execute(
-            f'INSERT INTO "{name}" BY NAME SELECT * {without} FROM read_parquet(?,'  # noqa: S608
-            f" hive_partitioning = {bool(without)}, hive_types_autocast = false)",
-            [pattern],
-        )
+        try:
+            connection.execute(
+                f'INSERT INTO "{name}" BY NAME SELECT * {without} FROM read_parquet(?,'  # noqa: S608
+                f" hive_partitioning = {bool(without)}, hive_types_autocast = false)",
+                [pattern],
+            )
+        except duckdb.Error as exc:
+            raise UnreadableFile(
+                f"{address} is damaged: {name} cannot be read ({str(exc).splitlines()[0]})."
+                " Nothing was kept. Export again."
+            ) from exc
     sums = table_sums(connection, leave_out=(LEDGER,))
     wrong = differing(manifest["tables"], sums)
     if wrong:
@@ -117,7 +125,7 @@ def _manifest(files: Any, address: str) -> dict[str, Any]:
     try:
         with files.open(f"{address}/{MANIFEST}") as handle:
             found: dict[str, Any] = json.load(handle)
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise UnreadableFile(f"{address} holds no export: {MANIFEST} cannot be read.") from exc
     if (
         not isinstance(found, dict)
@@ -125,6 +133,11 @@ def _manifest(files: Any, address: str) -> dict[str, Any]:
         or not {"migrations", "tables", "version"} <= set(found)
     ):
         raise UnreadableFile(f"{address}/{MANIFEST} is of another version of Moodtape.")
+    tables = found["tables"]
+    if not isinstance(tables, dict) or not all(
+        isinstance(facts, dict) and "rows" in facts for facts in tables.values()
+    ):
+        raise UnreadableFile(f"{address}/{MANIFEST} is damaged: it does not say how many rows.")
     return found
 
 

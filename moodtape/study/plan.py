@@ -95,7 +95,7 @@ def read_plan(path: Path) -> tuple[str, Mapping[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
         plan = json.loads(text)
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise UnreadableFile(f"{path} cannot be read as a plan: {exc}") from exc
     if not isinstance(plan, dict) or "family" not in plan:
         raise UnreadableFile(f"{path} is no plan of a study: it names no family of questions.")

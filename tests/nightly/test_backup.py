@@ -272,6 +272,9 @@ def test_a_damaged_export_leaves_nothing(ready: World, tmp_path: Path) -> None:
         export_tables(connection, address)
     fresh = Warehouse(tmp_path / "fresh.duckdb")
     (cut,) = (tmp_path / "out" / "bar" / "month=2026-03").iterdir()
+    cut.write_bytes(cut.read_bytes()[:-20])
+    with pytest.raises(UnreadableFile, match="bar cannot be read"), fresh.write() as connection:
+        import_tables(connection, address)
     cut.unlink()
     with pytest.raises(UnreadableFile, match="bar did not come back"), fresh.write() as connection:
         import_tables(connection, address)
