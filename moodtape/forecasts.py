@@ -76,14 +76,14 @@ def evaluate(
     Args:
         workers: who fits cells at once.
     """
-    from moodtape.forecaster.arms import PLACEBOS, PLANTED
+    from moodtape.forecaster.arms import PLACEBOS, PLANTS
     from moodtape.study.unfinished import run_of_study
 
     tell = progress or (lambda done, total, what: None)
     now = utc_now()
     tell(0, 0, "reading the warehouse")
     ground = ground_of(settings, question)
-    models = tuple(a for a in ground.arms if a.treatment not in (*PLACEBOS, PLANTED))
+    models = tuple(a for a in ground.arms if a.treatment not in (*PLACEBOS, *PLANTS))
     ground = replace(ground, arms=models)
     with run_of_study(settings.runs, ground, "evaluate", now, tell) as (folder, kept):
         return _evaluate(settings, ground, folder, kept, command, now, tell, workers)

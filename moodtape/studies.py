@@ -90,6 +90,7 @@ def measure_clock(
     Raises:
         UsageError: there is no such forecaster.
     """
+    from moodtape.forecaster.claims import TONE
     from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
     from moodtape.forecaster.runs import plain
     from moodtape.storage.ledger import EVALUATED
@@ -106,6 +107,7 @@ def measure_clock(
     looked = {
         (t["symbol"], t["target"], t["horizon_bars"]): {**t, "forecaster": name}
         for t in trials_of(ground)
+        if t["claim"] == TONE
     }
     trials = [{**trial, "verdict": EVALUATED} for trial in looked.values()]
     note_run(settings, new_run_id(now), "audit", command, {"trials": len(trials)}, now, trials)
@@ -208,7 +210,7 @@ def _ablate(
     results["report"] = str(page)
     results["provenance"]["plan"] = plan
     results["deviations"] = deviations(folder, ground, before, outcome)
-    for answer in results["results"]:
+    for answer in (*results["results"], *results["attention"]):
         answer["report"] = str(page)
     _enter(
         settings, trials, results, run_id, given.command, given.now
@@ -242,7 +244,7 @@ def _before(settings: Settings, ground: Ground, trials: Sequence[Mapping[str, An
     with warehouse_of(settings).read() as connection:
         earlier, last = {}, {}
         for t in trials:
-            question = question_key(t["symbol"], t["target"], t["horizon_bars"])
+            question = question_key(t["symbol"], t["target"], t["horizon_bars"], t["claim"])
             earlier[question] = earlier_looks(connection, t)
             if (stands := last_word(connection, t)) is not None:
                 last[question, t["forecaster"]] = stands
@@ -258,16 +260,19 @@ def _enter(
     now: datetime,
 ) -> None:
     """Enter the study in the ledger, and the trials that were given a word of their own."""
+    from moodtape.study.results import LINES
+
+    keys = ("symbol", "target", "horizon_bars", "forecaster")
     words = {
-        (r["symbol"], r["target"], r["horizon_bars"], r["forecaster"]): r["verdict"]
-        for r in results["results"]
+        (claim, *(r[k] for k in keys)): r["verdict"]
+        for claim, name in LINES.items()
+        for r in results[name]
         if r["last_word"] is None
     }
-    keys = ("symbol", "target", "horizon_bars", "forecaster")
     trials = [
         {**trial, "verdict": words[key]}
         for trial in trials
-        if (key := tuple(trial[k] for k in keys)) in words
+        if (key := (trial["claim"], *(trial[k] for k in keys))) in words
     ]
     note_run(settings, run_id, "ablate", command, {"trials": len(trials)}, now, trials)
 

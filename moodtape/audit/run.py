@@ -7,7 +7,8 @@
     5. compare    line.py, cells.py    the same functions once more, bit for bit
     6. distance   here                 later and later cuts, to see how far an offender looked
 
-Placebo arms are made from the whole span by design, so they are no part of this.
+Placebo arms and planted ones, of tone and of counts, are made from the whole span by design, so
+they are no part of this.
 """
 
 from __future__ import annotations

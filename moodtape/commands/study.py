@@ -109,6 +109,34 @@ def print_answers(results: Mapping[str, Any]) -> None:
         if answer["decides"]:
             say(f"  {answer['sentence']}")
     say("")
+    _print_table(results["results"])
+    say("95 % intervals of the gain over null, in % of its loss, and over each placebo.")
+    say("")
+    if results["attention"]:
+        say("A second line, beside the first: how many texts there were, without their tone.")
+        for answer in results["attention"]:
+            if answer["decides"]:
+                say(f"  {answer['sentence']}")
+        say("")
+        _print_table(results["attention"])
+        say("")
+    print_rivals(results)
+    for caveat in results["caveats"]:
+        note(f"Note: {caveat}")
+    audited = results["audit"]
+    state = "no look-ahead" if audited["clean"] else "LOOK-AHEAD FOUND"
+    say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
+    if results["lead_lag"]["sentence"]:
+        say(results["lead_lag"]["sentence"])
+    say(results["holdout"]["sentence"])
+    kept = "" if results["deviations"] else ", kept"
+    say(f"Plan: {results['provenance']['plan']}, written before any test row was read{kept}.")
+    for deviation in results["deviations"]:
+        note(f"Deviation from the plan: {deviation}.")
+    say(f"Page: {results['report']}")
+
+
+def _print_table(answers: Sequence[Mapping[str, Any]]) -> None:
     rows = [
         {
             **answer,
@@ -119,7 +147,7 @@ def print_answers(results: Mapping[str, Any]) -> None:
             "over_echo": _interval(answer["interval_echo"]),
             "smallest": _smallest(answer),
         }
-        for answer in results["results"]
+        for answer in answers
     ]
     print_table(
         rows,
@@ -137,22 +165,6 @@ def print_answers(results: Mapping[str, Any]) -> None:
             "n": "n",
         },
     )
-    say("95 % intervals of the gain over null, in % of its loss, and over each placebo.")
-    say("")
-    print_rivals(results)
-    for caveat in results["caveats"]:
-        note(f"Note: {caveat}")
-    audited = results["audit"]
-    state = "no look-ahead" if audited["clean"] else "LOOK-AHEAD FOUND"
-    say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
-    if results["lead_lag"]["sentence"]:
-        say(results["lead_lag"]["sentence"])
-    say(results["holdout"]["sentence"])
-    kept = "" if results["deviations"] else ", kept"
-    say(f"Plan: {results['provenance']['plan']}, written before any test row was read{kept}.")
-    for deviation in results["deviations"]:
-        note(f"Deviation from the plan: {deviation}.")
-    say(f"Page: {results['report']}")
 
 
 def print_rivals(results: Mapping[str, Any]) -> None:

@@ -16,7 +16,9 @@ ForecasterName = Literal["network", "linear", "boosting"]
 TreatmentName = Literal[
     "as_is", "constant", "shift", "echo", "planted", "none",
     "counts", "block_shuffle", "other_symbol",
+    "counts_shift", "counts_echo", "counts_planted",
 ]  # fmt: skip
+ClaimName = Literal["tone", "attention"]
 BaselineName = Literal["ridge", "boosting", "arima"]
 KindName = Literal["event", "recap", "forecast", "promotion", "other", "unknown"]
 MARGIN: dict[TargetName, float] = {"return": 0.005, "direction": 0.003, "volatility": 0.01}
@@ -209,6 +211,11 @@ class AblationSection(Section):
         ("full", "null", "shift", "echo", "planted"),
         description="names from `[[arm]]` tables; those without columns are left out",
     )
+    claims: tuple[ClaimName, ...] = Field(
+        ("tone",),
+        description="what is put to the test; `attention`, of texts alone, is a second line: does"
+        " their number help?",
+    )
     also: tuple[ForecasterName, ...] = Field(
         ("linear", "boosting"),
         description="other forecasters shown beside the one that gives the word",
@@ -225,6 +232,13 @@ class AblationSection(Section):
         description="minutes by which all texts and metrics are delayed further, to see what hangs"
         " on their times; empty = no clock curve",
     )
+
+    @field_validator("claims")
+    @classmethod
+    def _tone_comes_first(cls, claims: tuple[ClaimName, ...]) -> tuple[ClaimName, ...]:
+        if claims[:1] != ("tone",) or len(set(claims)) != len(claims):
+            raise ValueError('claims begin with "tone", and name each once')
+        return claims
 
 
 class ArmSection(Section):

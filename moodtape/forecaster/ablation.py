@@ -66,6 +66,7 @@ class Study:
     """All forecasts of one forecaster, and the rows they are for.
 
     rows: test rows in order of time, shape (n,); fold: of each, shape (n,).
+    real: the arm in question. claim: what the arms are looked at for (`claims.py`).
     calibrated: by arm or baseline, then by target key: quantiles (n, 5) of a return or of log
         volatility, P(up) (n,); of an arm, around the mean of its seeds, as it is served.
     """
@@ -77,6 +78,7 @@ class Study:
     baselines: Mapping[str, Mapping[str, Floats]]
     helps_allowed: bool
     real: str
+    claim: str = "tone"
     calibrated: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from moodtape.config import Config
 from moodtape.errors import InsufficientData
 from moodtape.forecaster.ablation import Study
 from moodtape.forecaster.arms import NULL, PLANTED
+from moodtape.forecaster.claims import TONE
 from moodtape.forecaster.detectable import Detectable
 from moodtape.forecaster.evidence import (
     Case,
@@ -37,9 +38,13 @@ if TYPE_CHECKING:
     from moodtape.forecaster.dataset import Dataset
 
 
+Asked = tuple[str, int, str]
+"""Claim, number of the symbol, key of the target."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a study says about one symbol, target and horizon.
+    """What a study says about one claim, symbol, target and horizon.
 
     effects, intervals: gain over each control as a share of null's loss, and its 95 %
         interval.
@@ -76,6 +81,7 @@ class Answer:
     planted: Planted | None
     detectable: Detectable | None
     family: int
+    claim: str = TONE
 
     @property
     def effect(self) -> float:
@@ -116,14 +122,14 @@ class Terms:
 
     level: one-sided, of the family; lower where the same question is asked again.
     earlier: hypotheses of earlier trials over mostly the same time; each joins the family.
-    detectable: by symbol and target, the smallest effects that would have been found.
+    detectable: by claim, symbol and target, the smallest effects that would have been found.
     young_from: from this decision on every text is younger than the scorer; None where no
-        text is at stake.
+        text is at stake. Numbers of texts owe the scorer nothing unless it picks their kinds.
     """
 
     level: float
     earlier: int = 0
-    detectable: Mapping[tuple[int, str], Detectable] = field(default_factory=dict)
+    detectable: Mapping[Asked, Detectable] = field(default_factory=dict)
     young_from: np.datetime64 | None = None
 
 
@@ -165,7 +171,7 @@ def answers_of(
 ) -> list[Answer]:
     """Return the words of one forecaster.
 
-    The family is its hypotheses, symbols x targets x horizons, and those tried before.
+    The family is its hypotheses, claims x symbols x targets x horizons, and those tried before.
     """
     before = [1.0] * terms.earlier
     p_helps = [draft.evidence.p_helps for draft in drafts]
@@ -176,11 +182,12 @@ def answers_of(
         others = p_helps[:number] + p_helps[number + 1 :] + before
         found = None if draft.planted is None else would_help(draft.planted, others, terms.level)
         case = draft.case
-        detectable = terms.detectable.get((case.symbol, case.key))
+        detectable = terms.detectable.get(case.asked)
+        read = case.study.claim == TONE or config.sentiment.kinds
         evidence = replace(
             draft.evidence,
             positive_control=_seen(found, detectable),
-            young=_young(draft, dataset, config, terms.young_from, detectable),
+            young=_young(draft, dataset, config, terms.young_from if read else None, detectable),
         )
         verdict = decide(evidence, helps[number], hurts[number], terms.level)
         planted = None if found is None else _planted(draft, found)
@@ -280,4 +287,5 @@ def _answer(
         planted=planted,
         detectable=detectable,
         family=family,
+        claim=study.claim,
     )

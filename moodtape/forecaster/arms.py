@@ -14,6 +14,7 @@ import numpy as np
 
 from moodtape.config import ArmSection, Config
 from moodtape.errors import ConfigError, DataMissing, did_you_mean
+from moodtape.forecaster.claims import needed_arms, require_controls
 from moodtape.forecaster.features.base import ONCHAIN, SENTIMENT
 
 if TYPE_CHECKING:
@@ -28,8 +29,14 @@ CONTROLS = {NULL: "constant", SHIFT: "shift", ECHO: "echo"}
 COUNTS, SHUFFLE, OTHER = "counts", "block_shuffle", "other_symbol"
 """What an arm may have in place of its tone; they qualify what was found and decide nothing."""
 
-PLACEBOS = (SHIFT, ECHO, SHUFFLE)
+COUNTS_AS = {"counts_shift": SHIFT, "counts_echo": ECHO, "counts_planted": PLANTED}
+"""Without tone, and the numbers of texts as another treatment has the tone."""
+
+PLACEBOS = (SHIFT, ECHO, SHUFFLE, "counts_shift", "counts_echo")
 """Treatments of which every seed has its own draw."""
+
+PLANTS = (PLANTED, "counts_planted")
+"""Treatments that know the answers."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,9 @@ class Arm:
         time), `echo` (polarity as past prices tell it), `planted` (shifted, with a
         known effect put in), `none` (the branch is removed), `counts` (no polarity: what is left
         is how many texts there were), `block_shuffle` (polarity in whole weeks of another order),
-        `other_symbol` (polarity of the next asset of the panel at the same time).
+        `other_symbol` (polarity of the next asset of the panel at the same time);
+        `counts_shift`, `counts_echo`, `counts_planted` (no polarity, and the numbers of texts
+        as `shift`, `echo` and `planted` have the polarity).
     """
 
     name: str
@@ -69,7 +78,7 @@ def arms_of(config: Config, dataset: Dataset, subject: str, bundled: str) -> lis
             f"There are no {subject} columns to test: {_ABSENT.get(subject, 'none are declared')}."
         )
     arms: list[Arm] = []
-    for row in _chosen(config, bundled):
+    for row in _chosen(config, bundled, subject):
         needed = set(row.groups) - {"all"}
         alone = row.treatment == OTHER and len(dataset.symbols) < 2
         if not needed <= present or row.subject not in (None, subject) or alone:
@@ -84,6 +93,7 @@ def arms_of(config: Config, dataset: Dataset, subject: str, bundled: str) -> lis
                 f"ablation.arms: an arm {name!r} with treatment {treatment!r} is needed;"
                 " the verdict compares with it."
             )
+    require_controls(config, subject, arms)
     return arms
 
 
@@ -94,14 +104,14 @@ _ABSENT = {
 }
 
 
-def _chosen(config: Config, bundled: str) -> list[ArmSection]:
-    """Return the rows of the arms that the config names."""
+def _chosen(config: Config, bundled: str, subject: str) -> list[ArmSection]:
+    """Return the rows of the arms that the config names, and of those its claims need."""
     defaults = [ArmSection.model_validate(row) for row in tomllib.loads(bundled)["arm"]]
     by_name = {row.name: row for row in (*defaults, *config.arm)}
     for name in config.ablation.arms:
         if name not in by_name:
             raise ConfigError(f"ablation.arms: {name!r} is no arm.{did_you_mean(name, by_name)}")
-    return [by_name[name] for name in config.ablation.arms]
+    return [by_name[name] for name in (*config.ablation.arms, *needed_arms(config, subject))]
 
 
 def real_arm(arms: Sequence[Arm]) -> Arm:
@@ -126,3 +136,17 @@ def tone_columns(dataset: Dataset, subject: str) -> NDArray[np.int64]:
         if c.group == ONCHAIN and c.name.endswith((".level", ".change"))
     ]
     return np.array(changing, dtype=np.int64)
+
+
+def count_columns(dataset: Dataset) -> NDArray[np.int64]:
+    """Return the columns that tell how many texts there were.
+
+    A mask is among them: where a source was watched it tells whether there was any text. What
+    tells whether it was watched is not.
+    """
+    found = [
+        i
+        for i, c in enumerate(dataset.columns)
+        if c.group == SENTIMENT and not (c.polarity or c.coverage)
+    ]
+    return np.array(found, dtype=np.int64)

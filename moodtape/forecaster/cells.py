@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodtape.config import Config
-from moodtape.forecaster.arms import PLANTED, Arm
+from moodtape.forecaster.arms import PLANTS, Arm
 from moodtape.forecaster.arrays import read_arrays, write_arrays
 from moodtape.forecaster.copies import copies_of
 from moodtape.forecaster.fitted import open_baseline, text_free
@@ -132,7 +132,7 @@ class CellFitter:
             return text_free(self._dataset, self._features(fold), self._config)
         arm = self._arms[cell.arm]
         # An effect is planted once, as the real texts are there once.
-        number = 0 if arm.treatment == PLANTED else cell.seed
+        number = 0 if arm.treatment in PLANTS else cell.seed
         draw = Draw(number, self._config.seed, self._room, fold, self._gains)
         return build_inputs(self._dataset, self._features(fold), arm, draw)
 

@@ -73,15 +73,17 @@ def smallest_effects(
     arm: Arm,
     config: Config,
     progress: Callable[[str], None] | None = None,
-) -> dict[tuple[int, str], Detectable]:
+) -> dict[tuple[str, int, str], Detectable]:
     """Return for each case of the linear forecaster the smallest effect it would have found.
 
     Args:
-        cases: of the linear study, one a symbol and target.
+        cases: of the linear study and one claim, one a symbol and target.
         found: says of a case and the evidence of a draw whether it would be called `helps`.
-        arm: `planted`.
+        arm: what is planted, `planted` or that of the claim.
+    Returns:
+        By claim, number of the symbol and key of the target.
     """
-    made: dict[tuple[int, str], Detectable] = {}
+    made: dict[tuple[str, int, str], Detectable] = {}
     room, _ = shift_room(dataset, config)
     for key in dataset.targets:
         own = [case for case in cases if case.key == key]
@@ -101,7 +103,7 @@ def smallest_effects(
             passed = [s for s, c in tried[case.symbol].items() if _passes(*c, search.draws)]
             smallest = min(passed) * search.margin if passed else None
             by_size = dict(sorted(tried[case.symbol].items()))
-            made[case.symbol, key] = Detectable(smallest, largest, by_size, search.draws)
+            made[case.asked] = Detectable(smallest, largest, by_size, search.draws)
     return made
 
 

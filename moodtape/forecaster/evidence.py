@@ -16,7 +16,7 @@ import numpy as np
 from moodtape.config import Config
 from moodtape.errors import InsufficientData
 from moodtape.forecaster.ablation import Study
-from moodtape.forecaster.arms import CONTROLS, NULL, PLANTED
+from moodtape.forecaster.arms import CONTROLS, COUNTS_AS, NULL, PLANTED
 from moodtape.forecaster.forecasters import FORECASTERS
 from moodtape.forecaster.metrics import deciding_loss
 from moodtape.forecaster.seeds import generator
@@ -68,6 +68,11 @@ class Case:
     key: str
     losses: Losses
     resamples: Resamples | None
+
+    @property
+    def asked(self) -> tuple[str, int, str]:
+        """Return the claim, the number of the symbol and the key of the target."""
+        return self.study.claim, self.symbol, self.key
 
     def results(self, arm: Floats) -> tuple[dict[str, PairedResult | None], tuple[str, ...]]:
         """Return the test of some losses (S, n) against each control, and why one was impossible.
@@ -231,6 +236,7 @@ def beside(case: Case, scale: float) -> dict[str, tuple[float, tuple[float, floa
     scale: mean loss of null.
     """
     said = {case.study.real, PLANTED, *CONTROLS}
+    said |= {n for n, a in case.study.arms.items() if a.arm.treatment in COUNTS_AS}
     found = {}
     for name, losses in case.losses.by_arm.items():
         if name not in said:

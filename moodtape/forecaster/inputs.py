@@ -14,12 +14,15 @@ import numpy as np
 
 from moodtape.forecaster.arms import (
     COUNTS,
+    COUNTS_AS,
     ECHO,
     OTHER,
     PLACEBOS,
     PLANTED,
+    PLANTS,
     SHUFFLE,
     Arm,
+    count_columns,
     tone_columns,
 )
 from moodtape.forecaster.echo import echoed
@@ -68,7 +71,7 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None =
 
     Args:
         scaled: shape (R, F), zero where missing.
-        draw: for `shift`, `echo`, `block_shuffle` and `planted`; other arms need none.
+        draw: for a placebo, `block_shuffle` or what is planted; other arms need none.
     """
     names = [c.group for c in dataset.columns]
     market = [i for i, g in enumerate(names) if g in arm.groups and g != arm.subject]
@@ -83,13 +86,17 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None =
         next_one = _of_next_symbol(values[:, tone], dataset)
         values = values.copy()
         values[:, tone] = next_one if arm.treatment == OTHER else 0.0
-    elif arm.treatment in (*PLACEBOS, PLANTED):
+    elif arm.treatment in (*PLACEBOS, *PLANTS):
         if draw is None:
             raise ValueError(f"an arm of treatment {arm.treatment!r} needs a draw")
-        tone = [subject.index(i) for i in tone_columns(dataset, arm.subject)]
-        present = ~np.isnan(dataset.features[:, tone_columns(dataset, arm.subject)])
+        changing, how = tone_columns(dataset, arm.subject), arm.treatment
         values = values.copy()
-        values[:, tone] = _treated(values[:, tone], present, dataset, arm.treatment, draw)
+        if how in COUNTS_AS:
+            values[:, [subject.index(i) for i in changing]] = 0.0
+            changing, how = count_columns(dataset), COUNTS_AS[how]
+        columns = [subject.index(i) for i in changing]
+        present = ~np.isnan(dataset.features[:, changing])
+        values[:, columns] = _treated(values[:, columns], present, dataset, how, draw)
     return Inputs(_columns(scaled, market), values)
 
 
@@ -103,7 +110,7 @@ def _columns(scaled: Floats, chosen: list[int]) -> Floats:
 def _treated(
     tone: Floats, present: NDArray[np.bool_], dataset: Dataset, treatment: str, draw: Draw
 ) -> Floats:
-    """Return the columns that carry tone as a placebo or the positive control has them."""
+    """Return columns of tone, or of counts, as a placebo or the positive control has them."""
     if treatment == ECHO:
         return echoed(tone, present, dataset, draw.fold, draw.seed, draw.number)
     if treatment == SHUFFLE:

@@ -216,4 +216,4 @@ class RowMaker:
 
 
 def _column(made: Feature, group: str, prefix: str = "") -> Column:
-    return Column(f"{prefix}{made.name}", group, made.polarity, made.unit)
+    return Column(f"{prefix}{made.name}", group, made.polarity, made.unit, made.coverage)

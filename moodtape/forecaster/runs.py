@@ -46,7 +46,11 @@ def make_run_folder(runs: Path, run_id: str) -> Path:
 
 def config_hash(config: Config) -> str:
     """Return a hash of every setting but the seed; two runs that share it are one trial."""
-    looks_on = {"training": {"tensorboard"}, "ablation": {"importance_draws", "clock_delays_min"}}
+    looks_on = {
+        "training": {"tensorboard"},
+        # A claim is a trial of its own beside that of the tone, which stays what it was.
+        "ablation": {"importance_draws", "clock_delays_min", "claims"},
+    }
     values = config.model_dump(
         mode="json", exclude={**dict.fromkeys(("seed", *BESIDE), True), **looks_on}
     )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 EVALUATED = "evaluated"
 """Stands for the word of a trial whose losses were shown, with and without the group under test."""
 
+FIRST_CLAIM = "tone"
+"""What a trial claims unless it says otherwise."""
+
 
 def record_trials(
     connection: Connection, trials: Sequence[Mapping[str, Any]], run_id: str, now: datetime
@@ -24,7 +27,8 @@ def record_trials(
 
     One that had only been evaluated gets its word, and keeps its place among the looks.
 
-    Each has config_hash, symbol, target, horizon_bars, forecaster, test_from, test_until, verdict.
+    Each has config_hash, symbol, target, horizon_bars, forecaster, test_from, test_until, verdict,
+    and may have the claim, which is `tone` by default.
     """
     for trial in trials:
         connection.execute(
@@ -33,17 +37,18 @@ def record_trials(
             USING (SELECT ? AS trial_id, ? AS config_hash, ? AS symbol, ? AS target,
                 ?::INTEGER AS horizon_bars, ? AS forecaster, ?::TIMESTAMPTZ AS test_from,
                 ?::TIMESTAMPTZ AS test_until, ? AS verdict, ?::TIMESTAMPTZ AS recorded_at,
-                ? AS run_id) AS t
+                ? AS run_id, ? AS claim) AS t
             ON stored.trial_id = t.trial_id
             WHEN MATCHED AND stored.verdict = ? THEN UPDATE SET
                 verdict = t.verdict, run_id = t.run_id
-            WHEN NOT MATCHED THEN INSERT
+            WHEN NOT MATCHED THEN INSERT BY NAME
             """,
             [
                 trial_id(trial),
                 *(trial[k] for k in (*_IDENTITY, "verdict")),
                 now,
                 run_id,
+                claim_of(trial),
                 EVALUATED,
             ],
         )
@@ -86,7 +91,8 @@ def earlier_looks(connection: Connection, trial: Mapping[str, Any]) -> Earlier:
         WITH earlier AS (
             SELECT
                 *, config_hash = $config_hash AS same_config,
-                symbol = $symbol AND target = $target AND horizon_bars = $horizon_bars AS same
+                symbol = $symbol AND target = $target AND horizon_bars = $horizon_bars
+                AND claim = $claim AS same
             FROM trial
             WHERE
                 epoch(least(test_until, $test_until::TIMESTAMPTZ))
@@ -99,26 +105,30 @@ def earlier_looks(connection: Connection, trial: Mapping[str, Any]) -> Earlier:
         )
         SELECT
             count(DISTINCT config_hash) FILTER (WHERE same AND NOT same_config),
-            count(DISTINCT (config_hash, symbol, target, horizon_bars))
+            count(DISTINCT (config_hash, claim, symbol, target, horizon_bars))
                 FILTER (WHERE NOT same_config)
         FROM earlier
         """,
-        {k: trial[k] for k in _IDENTITY if k != "forecaster"} | {"trial_id": trial_id(trial)},
+        {k: trial[k] for k in _IDENTITY if k != "forecaster"}
+        | {"trial_id": trial_id(trial), "claim": claim_of(trial)},
     ).fetchall()
     configs, hypotheses = map(int, rows[0])
     return Earlier(configs, spans_looked_at(connection, trial), hypotheses)
 
 
 def newest_verdicts(connection: Connection) -> dict[str, str]:
-    """Return the word of the newest study of each question: `BTC direction 1 network`."""
+    """Return the word of the newest study of each question: `BTC direction 1 network`.
+
+    It is the word on the first claim; a second line is no news of its own.
+    """
     rows = connection.execute(
         """
         SELECT
             concat_ws(' ', symbol, target, horizon_bars, forecaster),
             arg_max(verdict, (recorded_at, test_until, trial_id))
-        FROM trial WHERE verdict <> ? GROUP BY ALL ORDER BY ALL
+        FROM trial WHERE verdict <> ? AND claim = ? GROUP BY ALL ORDER BY ALL
         """,
-        [EVALUATED],
+        [EVALUATED, FIRST_CLAIM],
     ).fetchall()
     return dict(rows)
 
@@ -126,7 +136,14 @@ def newest_verdicts(connection: Connection) -> dict[str, str]:
 def trial_id(trial: Mapping[str, Any]) -> str:
     """Return the hash by which a trial is known."""
     what = [str(trial[k]) for k in _IDENTITY]
+    if claim_of(trial) != FIRST_CLAIM:  # those of the first claim keep the hash they had
+        what.append(claim_of(trial))
     return hashlib.sha256("\x00".join(what).encode()).hexdigest()[:20]
+
+
+def claim_of(trial: Mapping[str, Any]) -> str:
+    """Return what a trial claims; the first claim where it does not say."""
+    return str(trial.get("claim", FIRST_CLAIM))
 
 
 def store_forecasts(

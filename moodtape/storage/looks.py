@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from moodtape.storage.ledger import EVALUATED, trial_id
+from moodtape.storage.ledger import EVALUATED, claim_of, trial_id
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -79,7 +79,7 @@ def _earlier(connection: Connection, trial: Mapping[str, Any]) -> list[tuple[Any
         FROM trial
         WHERE
             config_hash = $config_hash AND symbol = $symbol AND target = $target
-            AND horizon_bars = $horizon_bars
+            AND horizon_bars = $horizon_bars AND claim = $claim
             AND (test_from, test_until) <> ($test_from::TIMESTAMPTZ, $test_until::TIMESTAMPTZ)
             AND recorded_at < coalesce(
                 (SELECT min(recorded_at) FROM trial WHERE trial_id = $trial_id),
@@ -88,7 +88,7 @@ def _earlier(connection: Connection, trial: Mapping[str, Any]) -> list[tuple[Any
         ORDER BY ALL
         """,
         {k: v for k, v in trial.items() if k not in ("forecaster", "verdict")}
-        | {"trial_id": trial_id(trial)},
+        | {"trial_id": trial_id(trial), "claim": claim_of(trial)},
     ).fetchall()
 
 

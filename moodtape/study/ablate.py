@@ -13,13 +13,14 @@ from moodtape.cluster import ALONE, Workers
 from moodtape.forecaster.ablation import Rules, Study, run_rules, run_study
 from moodtape.forecaster.answers import (
     Answer,
+    Asked,
     Draft,
     Terms,
     answers_of,
     drafts_of,
     would_help,
 )
-from moodtape.forecaster.arms import CONTROLS, PLANTED, real_arm
+from moodtape.forecaster.arms import CONTROLS, PLANTED, PLANTS, real_arm
 from moodtape.forecaster.cells import (
     Cell,
     CellStore,
@@ -27,6 +28,7 @@ from moodtape.forecaster.cells import (
     cells_of,
     importance_cells,
 )
+from moodtape.forecaster.claims import QUESTIONED, TONE, arm_of, claims_of, viewed
 from moodtape.forecaster.detectable import Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
@@ -81,6 +83,7 @@ def trials_of(ground: Ground) -> list[dict[str, Any]]:
     tested = [f for f in ground.folds if len(f.test)]
     return [
         {
+            "claim": claim,
             "config_hash": f"{ground.question.subject}-{config_hash(ground.config)}",
             "symbol": symbol,
             "target": target.name,
@@ -89,6 +92,7 @@ def trials_of(ground: Ground) -> list[dict[str, Any]]:
             "test_from": from_datetime64(tested[0].test_from),
             "test_until": from_datetime64(tested[-1].test_until),
         }
+        for claim in claims_of(ground.config, ground.question.subject)
         for forecaster in forecasters(ground)
         for symbol in ground.dataset.symbols
         for target in ground.dataset.targets.values()
@@ -112,15 +116,23 @@ def run_ablation(
     started = time.monotonic()
     fitted = fit_studies(ground, progress, kept, workers)
     before = before or Before(ground.config.verdict.level)
-    drafts = [
-        drafts_of(study, ground.dataset, ground.config, audit_clean) for study in fitted.studies
-    ]
+    drafts = [_drafts(ground, study, audit_clean) for study in fitted.studies]
     detectable = _detectable(ground, drafts, before, progress)
     terms = Terms(before.level, before.hypotheses, detectable, _younger_than_scorer(ground))
     answers = tuple(
         a for own in drafts for a in answers_of(own, ground.dataset, ground.config, terms)
     )
     return replace(fitted, answers=answers, seconds=time.monotonic() - started)
+
+
+def _drafts(ground: Ground, study: Study, audit_clean: bool) -> list[Draft]:
+    """Return the evidence on every claim and question of a study, tone first."""
+    claims = claims_of(ground.config, ground.question.subject)
+    return [
+        draft
+        for claim in claims
+        for draft in drafts_of(viewed(study, claim), ground.dataset, ground.config, audit_clean)
+    ]
 
 
 def fit_studies(
@@ -204,26 +216,36 @@ def _detectable(
     drafts: list[list[Draft]],
     before: Before,
     progress: Progress | None,
-) -> dict[tuple[int, str], Detectable]:
-    """Return the smallest effects that the linear forecaster would have found.
+) -> dict[Asked, Detectable]:
+    """Return the smallest effects that the linear forecaster would have found, of every claim.
 
     None are looked for where no word but `cannot tell` is possible anyway, nor where the
     config plants none.
     """
-    planted = [arm for arm in ground.arms if arm.treatment == PLANTED]
-    if not planted or ground.config.verdict.planted_draws == 0:
+    planted = {
+        claim: arm
+        for claim in claims_of(ground.config, ground.question.subject)
+        if (arm := arm_of(ground.arms, claim, PLANTED)) and arm.treatment in PLANTS
+    }
+    if TONE not in planted or ground.config.verdict.planted_draws == 0:
         return {}
     dataset, config = ground.dataset, ground.config
     linear = next((own for own in drafts if own[0].case.study.forecaster == LINEAR), None)
     if linear is None:
-        arms = [arm for arm in ground.arms if arm.treatment in ("as_is", *CONTROLS.values())]
+        needed = {real_arm(ground.arms).name} | {
+            arm.name
+            for claim in planted
+            for place in (QUESTIONED.get(claim), *CONTROLS)
+            if place and (arm := arm_of(ground.arms, claim, place))
+        }
+        arms = [arm for arm in ground.arms if arm.name in needed]
         rules = Rules(drafts[0][0].case.study.baselines, {})
         study = run_study(dataset, ground.folds, arms, config, LINEAR, rules=rules)
-        linear = drafts_of(study, dataset, config, audit_clean=True)
-    p_helps = {(d.case.symbol, d.case.key): d.evidence.p_helps for d in drafts[0]}
+        linear = _drafts(ground, study, audit_clean=True)
+    p_helps = {d.case.asked: d.evidence.p_helps for d in drafts[0]}
 
     def found(case: Case, evidence: Evidence) -> bool:
-        others = [p for which, p in p_helps.items() if which != (case.symbol, case.key)]
+        others = [p for which, p in p_helps.items() if which != case.asked]
         return would_help(evidence, others + [1.0] * before.hypotheses, before.level)
 
     cases = [d.case for d in linear if obstacle(replace(d.evidence, audit_clean=True)) is None]
@@ -232,4 +254,8 @@ def _detectable(
         if progress is not None:
             progress(0, 0, what)
 
-    return smallest_effects(cases, found, dataset, ground.folds, planted[0], config, tell)
+    made: dict[Asked, Detectable] = {}
+    for claim, arm in planted.items():
+        own = [case for case in cases if case.study.claim == claim]
+        made |= smallest_effects(own, found, dataset, ground.folds, arm, config, tell)
+    return made

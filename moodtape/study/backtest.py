@@ -14,7 +14,7 @@ from moodtape.calendars import get_calendar
 from moodtape.clock import parse_instant
 from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError, did_you_mean
-from moodtape.forecaster.arms import PLANTED
+from moodtape.forecaster.arms import PLANTS
 from moodtape.forecaster.runs import RESULTS, find_run, read_json
 from moodtape.forecaster.trading.assess import Rule
 from moodtape.forecaster.trading.market import Market, fund_bars
@@ -85,7 +85,7 @@ def told_by(runs: Path, run: str | None, forecaster: str | None, model: str | No
         )
     table = pd.read_parquet(folder / PREDICTIONS)
     # What was planted knows the answers: nobody could have traded on it.
-    planted = [arm["name"] for arm in results["arms"] if arm["treatment"] == PLANTED]
+    planted = [arm["name"] for arm in results["arms"] if arm["treatment"] in PLANTS]
     table = table[~table["model"].isin(planted)]
     told = forecaster or results["question"]["forecaster"]
     _must_be(told, sorted(set(table["forecaster"]) - {"baseline"}), "forecaster", folder)

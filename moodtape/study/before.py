@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moodtape.config import Config
+from moodtape.forecaster.claims import TONE
 
 if TYPE_CHECKING:
     from moodtape.storage.ledger import Earlier
@@ -58,10 +59,11 @@ def level_of_look(level: float, look: int) -> float:
     return level if look == 1 else level / (look * (look + 1))
 
 
-def question_key(symbol: str, target: str, horizon_bars: int) -> str:
-    """Return the name of a question in plan and ledger.
+def question_key(symbol: str, target: str, horizon_bars: int, claim: str = TONE) -> str:
+    """Return the name of a question in plan and ledger; the first claim is not said.
 
-    >>> question_key("BTC", "return", 1)
-    'BTC return 1'
+    >>> question_key("BTC", "return", 1), question_key("BTC", "return", 1, "attention")
+    ('BTC return 1', 'BTC return 1 attention')
     """
-    return f"{symbol} {target} {horizon_bars}"
+    asked = f"{symbol} {target} {horizon_bars}"
+    return asked if claim == TONE else f"{asked} {claim}"

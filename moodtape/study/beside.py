@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from moodtape.forecaster.claims import TONE
 from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.leadlag import PRICE, TEXTS, LeadLag, lead_lag
 from moodtape.forecaster.timing import Timing, timings
@@ -51,8 +52,9 @@ def beside_of(ground: Ground, outcome: Outcome, bench: Bench, holdout: HeldOut) 
 
 
 def _helping(outcome: Outcome) -> list[str]:
-    """Return the forecasters that say `helps` of anything."""
-    return list(dict.fromkeys(a.forecaster for a in outcome.answers if a.verdict.word == HELPS))
+    """Return the forecasters that say of any question that the tone helps."""
+    said = (a for a in outcome.answers if a.claim == TONE and a.verdict.word == HELPS)
+    return list(dict.fromkeys(a.forecaster for a in said))
 
 
 def _clocks(ground: Ground, outcome: Outcome, bench: Bench) -> list[dict[str, Any]]:

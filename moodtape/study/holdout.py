@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import from_datetime64, iso, to_datetime64
 from moodtape.forecaster.ablation import Rules, run_study
 from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.arms import NULL, real_arm
+from moodtape.forecaster.claims import QUESTIONED, TONE, claims_of, viewed
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.holdout import SHORTEST, held_out_fold
 from moodtape.forecaster.loading import load_dataset
@@ -29,6 +31,7 @@ from moodtape.study.effects import effect_row
 if TYPE_CHECKING:
     from moodtape.study.ground import Ground
 
+ASKED = ("claim", "symbol", "target", "horizon_bars", "forecaster")
 WEAKENED = "on the hold-out the effect is below zero"
 
 
@@ -103,14 +106,17 @@ def opened_rows(warehouse: Warehouse, ground: Ground) -> list[dict[str, Any]]:
     whole = replace(ground.fixed_request, span=Span(ground.span.since, ground.holdout.until))
     dataset = load_dataset(warehouse, ground.config, whole)
     fold = _fold(dataset, ground)
-    arms = [next(arm for arm in ground.arms if arm.name == NULL), real_arm(ground.arms)]
+    claims = claims_of(ground.config, ground.question.subject)
+    needed = {NULL, real_arm(ground.arms).name, *(QUESTIONED[c] for c in claims if c != TONE)}
+    arms = [arm for arm in ground.arms if arm.name in needed]
     rows = []
     for name in forecasters(ground):
         study = run_study(dataset, [fold], arms, ground.config, name, rules=Rules({}, {}))
-        for number, symbol in enumerate(dataset.symbols):
+        for claim, number in product(claims, range(len(dataset.symbols))):
             for key, target in dataset.targets.items():
-                row = effect_row(study, dataset, ground.config, number, key, "hold-out")
-                asked = {"symbol": symbol, "target": target.name}
+                view = viewed(study, claim)
+                row = effect_row(view, dataset, ground.config, number, key, "hold-out")
+                asked = {"claim": claim, "symbol": dataset.symbols[number], "target": target.name}
                 rows.append({**asked, "horizon_bars": target.horizon_bars, **row})
     return rows
 
@@ -125,10 +131,15 @@ def _fold(dataset: Dataset, ground: Ground) -> Fold:
 
 def weakened(answer: Answer, rows: Sequence[Mapping[str, Any]]) -> Answer:
     """Return the answer, a `helps` taken back where the hold-out speaks against it."""
-    asked = (answer.symbol, answer.target, answer.horizon_bars, answer.forecaster)
-    if answer.verdict.word != HELPS or not speaks_against(rows, asked):
+    if answer.verdict.word != HELPS or not speaks_against(rows, asked_of(answer)):
         return answer
     return taken_back(answer)
+
+
+def asked_of(answer: Answer) -> tuple[Any, ...]:
+    """Return by what a row of the hold-out knows the question of an answer."""
+    question = (answer.symbol, answer.target, answer.horizon_bars, answer.forecaster)
+    return (answer.claim, *question)
 
 
 def taken_back(answer: Answer) -> Answer:
@@ -140,11 +151,11 @@ def speaks_against(rows: Sequence[Mapping[str, Any]], asked: tuple[Any, ...]) ->
     """Say whether the upper bound of the effect on the hold-out is below zero.
 
     Args:
-        asked: symbol, target, horizon and forecaster.
+        asked: claim, symbol, target, horizon and forecaster.
     """
     return any(
         row["upper"] is not None
         and row["upper"] < 0
-        and (row["symbol"], row["target"], row["horizon_bars"], row["forecaster"]) == asked
+        and tuple(row[name] for name in ASKED) == asked
         for row in rows
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from moodtape.clock import from_datetime64
 from moodtape.errors import UnreadableFile
+from moodtape.forecaster.claims import TONE, claims_of
 from moodtape.forecaster.runs import config_hash, plain, write_json, write_text
 from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before, question_key
@@ -22,6 +23,9 @@ from moodtape.study.ground import Ground
 PLAN = "plan.json"
 LONGEST = 60
 """A value that takes more characters is not told, only that it is another."""
+
+UNSAID = {"claims": [TONE]}
+"""What a plan meant that was written before it said so."""
 
 NAMES = {
     "dataset": "the numbers that the study stands on",
@@ -35,6 +39,7 @@ NAMES = {
 def plan_of(ground: Ground, before: Before) -> dict[str, Any]:
     """Return what will be asked and how, as JSON holds it."""
     config = ground.config
+    claims = claims_of(config, ground.question.subject)
     plan: dict[str, Any] = plain(
         {
             "subject": ground.question.subject,
@@ -47,8 +52,10 @@ def plan_of(ground: Ground, before: Before) -> dict[str, Any]:
             "margin": config.verdict.margin,
             "level": before.level,
             "planted_draws": config.verdict.planted_draws,
+            "claims": claims,
             "family": [
-                f"{symbol} {key}"
+                f"{symbol} {key}" if claim == TONE else f"{symbol} {key} {claim}"
+                for claim in claims
                 for symbol in ground.dataset.symbols
                 for key in ground.dataset.targets
             ],
@@ -105,7 +112,7 @@ def read_plan(path: Path) -> tuple[str, Mapping[str, Any]]:
 def _changed(planned: Mapping[str, Any], done: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is another in two plans."""
     for key in dict.fromkeys((*planned, *done)):
-        before, after = planned.get(key), done.get(key)
+        before, after = (plan.get(key, UNSAID.get(key)) for plan in (planned, done))
         if before == after:
             continue
         name = NAMES.get(key, f"the {key.replace('_', ' ')}")
@@ -130,7 +137,7 @@ def _left_out(ground: Ground, outcome: Outcome) -> Iterator[str]:
     for answer in outcome.answers:
         if answer.forecaster != ground.config.verdict.forecaster:
             continue
-        asked = question_key(answer.symbol, answer.target, answer.horizon_bars)
+        asked = question_key(answer.symbol, answer.target, answer.horizon_bars, answer.claim)
         if answer.evidence.against and None in answer.evidence.against.values():
             why = "; ".join(answer.evidence.obstacles)
             yield f"{asked}: not tested against every control ({why})"

@@ -10,6 +10,7 @@ from typing import Any
 from moodtape.clock import from_datetime64, iso
 from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.arms import ECHO, SHIFT
+from moodtape.forecaster.claims import ATTENTION, TONE
 from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.runs import provenance
 from moodtape.forecaster.verdict import HELPS
@@ -23,11 +24,14 @@ from moodtape.study.calibration import calibration_rows
 from moodtape.study.evaluation import importance_rows
 from moodtape.study.further import further_results
 from moodtape.study.ground import Ground
-from moodtape.study.holdout import holdout_results, speaks_against, taken_back, weakened
+from moodtape.study.holdout import asked_of, holdout_results, speaks_against, taken_back, weakened
 from moodtape.study.rivals import rival_results
 from moodtape.study.sentences import LOSS_NAMES, sentence, standing
 
 SCHEMA_VERSION = 1
+LINES = {TONE: "results", ATTENTION: "attention"}
+"""Where the answers of each claim stand; the second line is empty where nobody asked."""
+
 UNSTAMPED_SHARE = 0.05
 """A larger share of assumed collection times is a caveat."""
 
@@ -74,9 +78,14 @@ def ablation_results(
             "forecaster": config.verdict.forecaster,
             "preset": question.preset,
         },
-        "results": [
-            _answer(ground, answer, audit, before, run_id, beside) for answer in outcome.answers
-        ],
+        **{
+            name: [
+                _answer(ground, answer, audit, before, run_id, beside)
+                for answer in outcome.answers
+                if answer.claim == claim
+            ]
+            for claim, name in LINES.items()
+        },
         "arms": [
             {
                 "name": arm.name,
@@ -148,19 +157,21 @@ def _answer(
     run_id: str,
     beside: Beside,
 ) -> dict[str, Any]:
-    held = beside.holdout.rows
-    asked_of = (answer.symbol, answer.target, answer.horizon_bars, answer.forecaster)
+    held, subject = beside.holdout.rows, ground.question.subject
+    first = answer.claim == TONE
     config, evidence, answer = ground.config, answer.evidence, weakened(answer, held)
     detectable, planted = answer.detectable, answer.planted
-    asked = question_key(answer.symbol, answer.target, answer.horizon_bars)
+    asked = question_key(answer.symbol, answer.target, answer.horizon_bars, answer.claim)
     look = before.look.get(asked, 1)
     tested = [fold for fold in ground.folds if len(fold.test)]
     question = (answer.symbol, answer.target, answer.horizon_bars)
-    notes = notes_of(beside, ground, question, answer.forecaster)
+    notes = notes_of(beside, ground, question, answer.forecaster) if first else ()
+    subject = subject if first else answer.claim
     last = before.last.get((asked, answer.forecaster)) if audit["clean"] else None
-    if last and last.verdict == HELPS and speaks_against(held, asked_of):
+    if last and last.verdict == HELPS and speaks_against(held, asked_of(answer)):
         last, answer = None, taken_back(answer)
     return {
+        **({} if first else {"claim": answer.claim}),
         "symbol": answer.symbol,
         "target": answer.target,
         "horizon_bars": answer.horizon_bars,
@@ -176,7 +187,7 @@ def _answer(
         else None,
         "sentence": standing(
             answer,
-            ground.question.subject,
+            subject,
             ground.dataset.interval,
             config.market.calendar,
             last.verdict,
@@ -186,7 +197,7 @@ def _answer(
         if last
         else sentence(
             answer,
-            ground.question.subject,
+            subject,
             ground.dataset.interval,
             config.market.calendar,
             look,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from moodtape.clock import format_duration, parse_duration
 from moodtape.forecaster.answers import Answer
+from moodtape.forecaster.claims import ATTENTION
 from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP, HELPS, HURTS
 
 WHAT = {
@@ -21,6 +22,8 @@ LOSS_NAMES = {
     "volatility": "squared error of log volatility",
 }
 
+_SUBJECTS = {"onchain": ("on-chain metrics", True), ATTENTION: ("the number of texts", False)}
+
 
 def sentence(
     answer: Answer,
@@ -33,6 +36,7 @@ def sentence(
     """Return one sentence for one answer.
 
     Args:
+        subject: what is under test: a group of features, or `attention`.
         look: number of this look at these data; a second one is said.
         beside: what a `helps` must say besides.
     """
@@ -79,7 +83,7 @@ def _what(answer: Answer, interval: str, calendar: str) -> str:
 
 def _named(subject: str) -> tuple[str, bool]:
     """Return what is under test in words, and whether these are plural."""
-    return ("on-chain metrics", True) if subject == "onchain" else ("sentiment", False)
+    return _SUBJECTS.get(subject, ("sentiment", False))
 
 
 def _verb(word: str, plural: bool) -> str:

@@ -246,6 +246,30 @@ def test_a_study_from_files_to_page(
     assert Path(older.out.strip()).read_text() == page, "runs of before gates were kept have none"
 
 
+def test_the_number_of_texts_is_a_second_line(
+    loaded: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODTAPE__ABLATION__CLAIMS", '["tone", "attention"]')
+    done = run("ablate", "--project", loaded, "--target", "return")
+    assert done.code == 0, done.err
+    assert "A second line, beside the first: how many texts there were" in done.out
+    folder = max((loaded / "runs").glob("2*"))
+    results = json.loads((folder / "results.json").read_text())
+    (first,), (second,) = results["results"], results["attention"]
+    assert first["family_size"] == second["family_size"] == 2
+    assert second["report"] == first["report"]
+    assert second["sentence"] in done.out
+    page = (folder / "report.html").read_text()
+    assert page.index("A second line: how many texts there were") > page.index("In words")
+    assert "number of texts" not in page[page.index("<h1>") : page.index("</h1>")]
+    assert len((folder / "attention.csv").read_text().splitlines()) == 2
+    with duckdb.connect(str(loaded / "moodtape.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT claim, verdict FROM trial ORDER BY claim").fetchall()
+    assert rows == [("attention", second["verdict"]), ("tone", first["verdict"])]
+    again = run("ablate", "--project", loaded, "--target", "return", "--json")
+    assert json.loads(again.out)["attention"][0]["look"] == 1, "a rerun"
+
+
 @pytest.mark.slow
 def test_a_night_later_the_last_word_stands_and_a_quarter_later_there_is_another(
     loaded: Path, run: Callable[..., Any]

@@ -27,7 +27,7 @@ COLUMNS = (
     Column("hour_sine", CALENDAR, False, ""),
     Column("news.tone_last", SENTIMENT, True, ""),
     Column("news.count_last", SENTIMENT, False, ""),
-    Column("news.observed", SENTIMENT, False, ""),
+    Column("news.observed", SENTIMENT, False, "", coverage=True),
 )
 
 MakeDataset = Callable[..., Dataset]

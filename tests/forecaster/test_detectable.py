@@ -47,7 +47,7 @@ class World:
         study = run_study(dataset, self.folds, self.arms, config, LINEAR)
         self.drafts: list[Draft] = drafts_of(study, dataset, config, audit_clean=True)
 
-    def detectable(self) -> dict[tuple[int, str], Detectable]:
+    def detectable(self) -> dict[tuple[str, int, str], Detectable]:
         def found(case: Any, evidence: Any) -> bool:
             return would_help(evidence, [], self.config.verdict.level)
 
@@ -92,7 +92,7 @@ def test_unless_nobody_looked_for_what_was_planted(silent: World) -> None:
 
 
 def test_unless_what_was_planted_was_not_found(silent: World) -> None:
-    missed = {(0, "return_1"): Detectable(2 * MARGIN, 8 * MARGIN, {1.0: (1, 3)}, 5)}
+    missed = {("tone", 0, "return_1"): Detectable(2 * MARGIN, 8 * MARGIN, {1.0: (1, 3)}, 5)}
     answer = silent.answer(detectable=missed)
     assert answer.evidence.positive_control is False
     assert answer.verdict.word == CANNOT_TELL
@@ -130,7 +130,7 @@ def test_no_effect_is_planted_that_would_be_the_whole_loss(silent: World) -> Non
 def test_texts_younger_than_the_scorer_must_say_it_alone(make_dataset: Any) -> None:
     world = World(make_dataset(3000, names=("return",), pull=0.7), settings())
     rows, dataset = world.drafts[0].case.losses.rows, world.dataset
-    known = {(0, "return_1"): Detectable(0.1, 1.6, {1.0: (4, 4)}, 5)}
+    known = {("tone", 0, "return_1"): Detectable(0.1, 1.6, {1.0: (4, 4)}, 5)}
     half = dataset.cutoff[rows[len(rows) // 2]]
     answer = world.answer(young_from=half, detectable=known)
     assert answer.evidence.young is not None
@@ -145,9 +145,11 @@ def test_texts_younger_than_the_scorer_must_say_it_alone(make_dataset: Any) -> N
     assert world.answer().evidence.young is None, "no text is at stake"
 
 
-@pytest.mark.parametrize("known", [{}, {(0, "return_1"): Detectable(None, 1.6, {1.0: (0, 2)}, 5)}])
+@pytest.mark.parametrize(
+    "known", [{}, {("tone", 0, "return_1"): Detectable(None, 1.6, {1.0: (0, 2)}, 5)}]
+)
 def test_a_scorer_older_than_every_text_has_read_no_future(
-    make_dataset: Any, known: dict[tuple[int, str], Detectable]
+    make_dataset: Any, known: dict[tuple[str, int, str], Detectable]
 ) -> None:
     world = World(make_dataset(3000, names=("return",), pull=0.7), settings())
     answer = world.answer(young_from=world.dataset.cutoff[0], detectable=known)

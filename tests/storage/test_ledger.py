@@ -13,6 +13,7 @@ from moodtape.storage.ledger import (
     EVALUATED,
     Earlier,
     earlier_looks,
+    newest_verdicts,
     record_trials,
     store_forecasts,
 )
@@ -62,6 +63,7 @@ def test_what_was_evaluated_gets_its_word_and_keeps_its_place(
     [
         {"config_hash": "b"}, {"symbol": "ETH"}, {"target": "direction"}, {"horizon_bars": 4},
         {"forecaster": "linear"}, {"test_from": "earlier"}, {"test_until": "later"},
+        {"claim": "attention"},
     ],
 )  # fmt: skip
 def test_another_question_is_another_trial(
@@ -107,6 +109,33 @@ def test_only_other_configs_of_the_same_question_are_looks(connection: Any, now:
     found = earlier_looks(connection, trial(now, config_hash="z"))
     assert found == Earlier(configs=2, spans=0, hypotheses=5)
     assert found.look == 3
+
+
+def test_a_second_claim_is_a_hypothesis_of_its_own_and_no_look_at_the_first(
+    connection: Any, now: datetime
+) -> None:
+    second = trial(now, claim="attention", verdict="helps")
+    record_trials(connection, [trial(now, claim="tone"), second], "run-1", now)
+    found = earlier_looks(connection, trial(now, config_hash="b"))
+    assert found == Earlier(configs=1, spans=0, hypotheses=2)
+    longer = trial(now, test_until=now + DAY)
+    assert earlier_looks(connection, longer) == Earlier(spans=1), "one record, one earlier look"
+    stands = last_word(connection, longer)
+    assert stands is not None
+    assert stands.verdict == "cannot tell"
+    stands = last_word(connection, {**longer, "claim": "attention"})
+    assert stands is not None
+    assert stands.verdict == "helps"
+    assert newest_verdicts(connection) == {"BTC return 1 network": "cannot tell"}
+
+
+def test_a_trial_of_before_there_were_claims_is_one_of_the_tone(
+    connection: Any, now: datetime
+) -> None:
+    record_trials(connection, [trial(now)], "run-1", now)
+    record_trials(connection, [trial(now, claim="tone", verdict="helps")], "run-2", now)
+    rows = connection.execute("SELECT claim, verdict FROM trial").fetchall()
+    assert rows == [("tone", "cannot tell")], "a rerun, under the hash it had"
 
 
 def test_a_rerun_counts_what_stood_there_when_it_was_first_run(

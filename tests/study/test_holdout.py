@@ -117,7 +117,8 @@ def test_opening_is_entered_and_later_studies_say_that_it_is_spent(
 
 def row(upper: float | None, **changed: Any) -> dict[str, Any]:
     usual = {
-        "symbol": "BTC", "target": "return", "horizon_bars": 1, "forecaster": "linear",
+        "claim": "tone", "symbol": "BTC", "target": "return", "horizon_bars": 1,
+        "forecaster": "linear",
         "effect": -0.02, "interval": [-0.03, -0.001], "upper": upper, "n": 1000,
     }  # fmt: skip
     return usual | changed
@@ -131,6 +132,7 @@ def row(upper: float | None, **changed: Any) -> dict[str, Any]:
         ([row(None)], "helps"),
         ([row(-0.001, target="direction")], "helps"),
         ([row(-0.001, forecaster="network")], "helps"),
+        ([row(-0.001, claim="attention")], "helps"),
         ([], "helps"),
     ],
 )

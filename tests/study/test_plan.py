@@ -24,7 +24,18 @@ def test_a_kept_plan_has_no_deviations(ground: Ground, outcome: Outcome, tmp_pat
     assert len(name) == 16
     plan = json.loads((tmp_path / PLAN).read_text())
     assert plan["family"] == ["BTC return_1", "BTC direction_1", "BTC volatility_1"]
+    assert plan["claims"] == ["tone"]
     assert plan["dataset"] == ground.dataset.fingerprint()
+    assert deviations(tmp_path, ground, FIRST, outcome) == []
+
+
+def test_a_plan_of_before_there_were_claims_meant_the_tone(
+    ground: Ground, outcome: Outcome, tmp_path: Path
+) -> None:
+    write_plan(tmp_path, ground, FIRST)
+    plan = json.loads((tmp_path / PLAN).read_text())
+    del plan["claims"]
+    (tmp_path / PLAN).write_text(json.dumps(plan))
     assert deviations(tmp_path, ground, FIRST, outcome) == []
 
 

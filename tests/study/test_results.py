@@ -71,6 +71,7 @@ def test_every_key_that_others_build_on_is_there(results: dict[str, Any]) -> Non
     assert results["schema_version"] == 1
     assert results["command"] == "ablate"
     assert results["warnings"] == []
+    assert results["attention"] == [], "nobody asked"
     for answer in results["results"]:
         assert set(answer) == ANSWER
         assert set(answer["p"]) == {"null", "shift", "echo"}

@@ -13,7 +13,7 @@ and the tests hold it to that. What the inputs of each group are called: `INPUTS
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Feature:
     polarity: it carries the tone of texts, not their number; placebos change only these.
     step: what it counts in; features of texts may count in hours, all others in bars.
     added: it came with a plug-in, and is used where `features.plugins` says so.
+    coverage: it tells whether and by whom texts were watched, neither their tone nor their number.
     """
 
     name: str
@@ -64,16 +65,18 @@ class Feature:
     polarity: bool = False
     step: Step = "bar"
     added: bool = False
+    coverage: bool = False
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the feature matrix."""
+    """A column of the feature matrix; polarity and coverage are those of its feature."""
 
     name: str
     group: str
     polarity: bool
     unit: str
+    coverage: bool = field(default=False, repr=False)  # the hash of a dataset is that of before
 
 
 REGISTRY: dict[str, Feature] = {}
@@ -86,6 +89,7 @@ def feature(
     unit: str,
     polarity: bool = False,
     step: Step = "bar",
+    coverage: bool = False,
 ) -> Callable[[Compute], Compute]:
     """Declare the decorated function as a feature of that group under its own name.
 
@@ -104,7 +108,7 @@ def feature(
         if name in REGISTRY and not _is_again(REGISTRY[name].compute, compute):
             raise ValueError(f"feature {name} is declared twice")
         REGISTRY[name] = Feature(
-            name, group, tuple(inputs), lookback, unit, compute, polarity, step, added
+            name, group, tuple(inputs), lookback, unit, compute, polarity, step, added, coverage
         )
         return compute
 

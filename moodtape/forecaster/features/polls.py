@@ -38,4 +38,5 @@ def _share(state: str, meaning: str) -> Feature:
         return np.where(n_polls > 0, n_state / np.where(n_polls > 0, n_polls, 1), 0.0)
 
     compute.__doc__ = f"Share of the last bar's polls that {meaning}; 0 without polls."
-    return Feature(state, SENTIMENT, ("n_polls", f"n_{state}"), 0, "share of polls", compute)
+    inputs = ("n_polls", f"n_{state}")
+    return Feature(state, SENTIMENT, inputs, 0, "share of polls", compute, coverage=True)

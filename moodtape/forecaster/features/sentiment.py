@@ -44,7 +44,7 @@ def count_last(n: Floats) -> Floats:
     return np.asarray(np.log1p(n))
 
 
-@feature(group=SENTIMENT, inputs=["n"], lookback=0, unit="0 or 1")
+@feature(group=SENTIMENT, inputs=["n"], lookback=0, unit="0 or 1", coverage=True)
 def observed(n: Floats) -> Floats:
     """Whether any hour of the last bar was watched."""
     return (~np.isnan(n)).astype(float)
@@ -71,7 +71,14 @@ def repost_share(n: Floats, n_repost: Floats) -> Floats:
     return np.where(total > 0, reposts / np.where(total > 0, total, 1), np.nan)
 
 
-@feature(group=SENTIMENT, inputs=["collections"], lookback=REGIME_HOURS, unit="0 to 1", step="hour")
+@feature(
+    group=SENTIMENT,
+    inputs=["collections"],
+    lookback=REGIME_HOURS,
+    unit="0 to 1",
+    step="hour",
+    coverage=True,
+)
 def regime_age(collections: Floats) -> Floats:
     """Share of a week since the set of collections changed; 1 when it is older."""
     before = lagged(collections, 1)

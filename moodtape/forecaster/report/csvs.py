@@ -78,8 +78,8 @@ LOSS_COLUMNS = (*KEY, "time", "fold", "difference_null", "difference_shift")
 def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -> None:
     """Write answers.csv, arms.csv, folds.csv, losses.csv.
 
-    Also clocks.csv, lead_lag.csv, timing.csv, months.csv and further.csv, where there is
-    anything to put into them. Shares as numbers, times in UTC.
+    Also attention.csv, clocks.csv, lead_lag.csv, timing.csv, months.csv and further.csv, where
+    there is anything to put into them. Shares as numbers, times in UTC.
 
     Args:
         folder: made if it is not there; files of these names are replaced.
@@ -87,6 +87,8 @@ def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     answers = results["results"]
     _write(folder / "answers.csv", ANSWER_COLUMNS, (_flat_answer(a) for a in answers))
+    if second := results.get("attention"):
+        _write(folder / "attention.csv", ANSWER_COLUMNS, (_flat_answer(a) for a in second))
     _write(folder / "arms.csv", ARM_COLUMNS, _arm_lines(results))
     _write(folder / "folds.csv", FOLD_COLUMNS, _fold_lines(answers))
     if clocks := results.get("clocks"):

@@ -59,6 +59,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "answers": answers,
         "decisive": decisive,
         "subject": words.subject(question),
+        "second": results.get("attention") or (),
         "headline": words.headline(question, decisive),
         "because": words.parted(str(decisive[0]["sentence"]))[1] if len(decisive) == 1 else "",
         "forest": marks.forest(decisive, interval),

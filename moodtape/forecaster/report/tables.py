@@ -9,6 +9,7 @@ from typing import Any
 from moodtape.forecaster.report.numbers import missing
 
 NULL, PERSISTENCE, PLANTED = "null", "persistence", "planted"
+PLANTS = (PLANTED, "counts_planted")
 KEY = ("symbol", "target", "horizon_bars", "forecaster")
 
 
@@ -48,7 +49,7 @@ def contenders(results: Mapping[str, Any]) -> list[Contender]:
     """Return every arm but null, then every baseline, persistence always and first."""
     real = real_arm(results)
     treated = {str(arm["name"]): arm["treatment"] for arm in results["arms"]}
-    kinds = {name: PLANTED if how == PLANTED else "arm" for name, how in treated.items()}
+    kinds = {name: PLANTED if how in PLANTS else "arm" for name, how in treated.items()}
     simple = [str(name) for name in results["baselines"] if name != PERSISTENCE]
     return [
         *(Contender(name, kind, name == real) for name, kind in kinds.items() if name != NULL),

@@ -21,6 +21,9 @@ _TREATMENTS = {
     "counts": "without tone: how many texts there were is left",
     "block_shuffle": "with its weeks in another order",
     "other_symbol": "taken from the next asset",
+    "counts_shift": "without tone, and the numbers of texts of another time",
+    "counts_echo": "without tone, and the numbers of texts that past prices alone would have",
+    "counts_planted": "without tone, and the numbers of another time with an effect planted",
 }
 
 

@@ -321,4 +321,5 @@ CREATE TABLE trial(trial_id VARCHAR PRIMARY KEY,
     test_until TIMESTAMP WITH TIME ZONE NOT NULL,
     verdict VARCHAR NOT NULL,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    run_id VARCHAR NOT NULL);
+    run_id VARCHAR NOT NULL,
+    claim VARCHAR DEFAULT('tone'));
