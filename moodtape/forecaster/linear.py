@@ -13,12 +13,13 @@ so nothing else says that one is calmer than another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from moodtape.forecaster.inputs import Inputs
+from moodtape.forecaster.moments import Moments
 from moodtape.forecaster.target import answer_unit
 from moodtape.forecaster.threads import one_thread
 
@@ -59,27 +60,51 @@ def fit_predict_linear(
         By target key: mean log return, P(up) or log volatility, each shape (m,).
     """
     del seed
+    answers = {key: _in_units(dataset, target) for key, target in dataset.targets.items()}
+    found: dict[str, Floats] = {}
     with one_thread("blas"):
-        return {
-            key: _fit_predict(dataset, target, inputs, fold, rows)
-            for key, target in dataset.targets.items()
-        }
+        for keys in _known_together(dataset, answers, fold):
+            found |= _fit_predict(dataset, {key: answers[key] for key in keys}, inputs, fold, rows)
+    return {key: found[key] for key in dataset.targets}
+
+
+def _unit(dataset: Dataset, target: Target) -> Floats:
+    return answer_unit(target.name, target.horizon_bars, dataset.trailing_variance)
+
+
+def _in_units(dataset: Dataset, target: Target) -> Floats:
+    """Return answers in units in which the deciding loss is a plain squared error. (R,)"""
+    return np.asarray(target.y / _unit(dataset, target))
+
+
+def _known_together(dataset: Dataset, answers: Mapping[str, Floats], fold: Fold) -> list[list[str]]:
+    """Return the targets that learn from the same rows together: their inputs add up once."""
+    groups: dict[tuple[bytes, int], list[str]] = {}
+    past = np.concatenate([fold.train, fold.stop])
+    for key, y in answers.items():
+        known = (~np.isnan(y[past])).tobytes()
+        groups.setdefault((known, dataset.targets[key].horizon_bars), []).append(key)
+    return list(groups.values())
 
 
 def _fit_predict(
-    dataset: Dataset, target: Target, inputs: Inputs, fold: Fold, rows: Rows
-) -> Floats:
-    """Return forecasts of one target at some rows."""
-    unit = answer_unit(target.name, target.horizon_bars, dataset.trailing_variance)
-    # In these units the deciding loss of every target is a plain squared error.
-    y = target.y / unit
-    train = fold.train[~np.isnan(y[fold.train])]
-    stop = fold.stop[~np.isnan(y[fold.stop])]
+    dataset: Dataset, answers: Mapping[str, Floats], inputs: Inputs, fold: Fold, rows: Rows
+) -> dict[str, Floats]:
+    """Return forecasts at some rows for answers that are known on the same rows."""
+    first = next(iter(answers))
+    train = fold.train[~np.isnan(answers[first][fold.train])]
+    stop = fold.stop[~np.isnan(answers[first][fold.stop])]
     inputs = Inputs(np.hstack([inputs.market, symbol_columns(dataset, train)]), inputs.subject)
-    share, penalty = choose(inputs, y, list(_parts(dataset, target, train, stop)))
-    x = _joined(inputs, share)
-    fit = _logistic if target.name == "direction" else _ridge
-    return _predict(fit(x[train], y[train], penalty), x[rows], target) * unit[rows]
+    parts = list(_parts(dataset, dataset.targets[first], train, stop))
+    chosen = choose(inputs, np.column_stack(list(answers.values())), parts)
+    found = {}
+    for (key, y), (share, penalty) in zip(answers.items(), chosen, strict=True):
+        target = dataset.targets[key]
+        fit = _logistic if target.name == "direction" else _ridge
+        weights = fit(_joined(inputs, share, train), y[train], penalty)
+        told = _predict(weights, _joined(inputs, share, rows), target)
+        found[key] = told * _unit(dataset, target)[rows]
+    return found
 
 
 def symbol_columns(dataset: Dataset, train: Rows) -> Floats:
@@ -98,26 +123,62 @@ def symbol_columns(dataset: Dataset, train: Rows) -> Floats:
     return np.where(known, (is_symbol - share) / np.where(spread > 0, spread, 1.0), 0.0)
 
 
-def choose(inputs: Inputs, y: Floats, parts: list[tuple[Rows, Rows]]) -> tuple[float, float]:
-    """Return the share and the penalty with the least squared error on what was left out.
+def choose(
+    inputs: Inputs, answers: Floats, parts: Sequence[tuple[Rows, Rows]]
+) -> list[tuple[float, float]]:
+    """Return for each answer the share and the penalty with the least squared error.
 
     Args:
-        inputs: of one arm, R rows. y: shape (R,).
-        parts: pairs of rows that fit and rows that were left out.
+        inputs: of one arm, R rows. answers: shape (R, K).
+        parts: pairs of rows that fit and rows that were left out, on which errors count. The
+            first fit is on all training rows, every other on some of them.
     """
     shares = SHARES if inputs.subject.any() else SHARES[:1]
-    losses = np.zeros((len(shares), len(PENALTIES)))
-    for row, share in enumerate(shares):
-        x = _joined(inputs, share)
-        for fit, out in parts:
-            errors = y[out] - _ridge_paths(x[fit], y[fit], x[out])
-            losses[row] += (errors**2).sum(axis=1)
-    best_share, best_penalty = np.unravel_index(int(np.argmin(losses)), losses.shape)
-    return shares[int(best_share)], PENALTIES[int(best_penalty)]
+    losses = np.zeros((answers.shape[1], len(shares), len(PENALTIES)))
+    whole = parts[0][0]
+    of_whole = _moments(inputs, answers, whole)
+    for fit, out in parts:
+        of_out = _moments(inputs, answers, out)
+        gone = np.setdiff1d(whole, fit, assume_unique=True)
+        left = np.setdiff1d(gone, out, assume_unique=True)
+        of_fit = of_whole
+        if len(gone):
+            of_fit = of_whole.without(of_out).without(_moments(inputs, answers, left))
+        columns = np.ones(inputs.market.shape[1] + inputs.subject.shape[1])
+        for row, share in enumerate(shares):
+            columns[inputs.market.shape[1] :] = share
+            losses[:, row] += _path_losses(of_fit, of_out, columns)
+    best = [np.unravel_index(int(np.argmin(own)), own.shape) for own in losses]
+    return [(shares[int(share)], PENALTIES[int(penalty)]) for share, penalty in best]
 
 
-def _joined(inputs: Inputs, share: float) -> Floats:
-    return np.hstack([inputs.market, share * inputs.subject])
+def _moments(inputs: Inputs, answers: Floats, rows: Rows) -> Moments:
+    return Moments.of(np.hstack([inputs.market[rows], inputs.subject[rows], answers[rows]]))
+
+
+def _path_losses(fit: Moments, out: Moments, shrunk: Floats) -> Floats:
+    """Return the summed squared errors of every penalty from one decomposition. -> (K, penalties)
+
+    Args:
+        fit, out: of F columns and then K answers; the ridges are of the first, the errors on
+            the second.
+        shrunk: what each column is multiplied by, shape (F,).
+    """
+    count = len(shrunk)
+    scaled = fit.products[:count] * shrunk[:, None]
+    values, vectors = np.linalg.eigh(scaled[:, :count] * shrunk)
+    rotated = vectors.T @ scaled[:, count:]  # (F, K)
+    damped = rotated.T[:, None] / (np.maximum(values, 0) + np.array(PENALTIES)[:, None])
+    weights = damped @ vectors.T * shrunk  # (K, penalties, F)
+    told = out.about(fit.mean)
+    answers = np.diag(told)[count:, None]
+    crossed = np.einsum("kpf,fk->kp", weights, told[:count, count:])
+    squared = np.einsum("kpf,kpf->kp", weights @ told[:count, :count], weights)
+    return np.asarray(answers - 2 * crossed + squared)
+
+
+def _joined(inputs: Inputs, share: float, rows: Rows) -> Floats:
+    return np.hstack([inputs.market[rows], share * inputs.subject[rows]])
 
 
 def _parts(
@@ -131,16 +192,6 @@ def _parts(
         before = known_at[train] <= block[0]
         after = cutoff[train] >= known_at[out].max()
         yield train[before | after], out
-
-
-def _ridge_paths(x: Floats, y: Floats, at: Floats) -> Floats:
-    """Return forecasts under every penalty from one decomposition. -> (penalties, m)"""
-    mean_x, mean_y = x.mean(axis=0), y.mean()
-    centered = x - mean_x
-    values, vectors = np.linalg.eigh(centered.T @ centered)
-    rotated = vectors.T @ (centered.T @ (y - mean_y))
-    shrunk = rotated / (np.maximum(values, 0) + np.array(PENALTIES)[:, None])
-    return np.asarray(mean_y + (shrunk @ vectors.T) @ (at - mean_x).T)
 
 
 def _ridge(x: Floats, y: Floats, penalty: float) -> Floats:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from moodtape.config import Config
 from moodtape.forecaster import linear
 from moodtape.forecaster.forecasters import FORECASTERS
 from moodtape.forecaster.inputs import Inputs
+from moodtape.forecaster.moments import Moments
 from moodtape.forecaster.splits import Fold
 
 
@@ -26,12 +28,51 @@ def test_ridge_against_sklearn(penalty: float) -> None:
     np.testing.assert_allclose(weights, [*expected.coef_, expected.intercept_])
 
 
-def test_every_penalty_of_the_path_is_that_ridge() -> None:
+def test_losses_of_a_path_are_those_of_each_ridge() -> None:
     x, y = problem()
-    paths = linear._ridge_paths(x, y, x[:20])
-    for penalty, forecasts in zip(linear.PENALTIES, paths, strict=True):
-        weights = linear._ridge(x, y, penalty)
-        np.testing.assert_allclose(forecasts, x[:20] @ weights[:-1] + weights[-1])
+    answers = np.column_stack([y, np.random.default_rng(3).standard_normal(len(y))])
+    fit, out = (Moments.of(np.hstack([x, answers])[rows]) for rows in PARTS[0])
+    shrunk = np.array([1.0, 1.0, 1.0, 0.3, 0.3])
+    losses = linear._path_losses(fit, out, shrunk)
+    for own, losses_of_one in zip(answers.T, losses, strict=True):
+        for penalty, loss in zip(linear.PENALTIES, losses_of_one, strict=True):
+            weights = linear._ridge(x[:200] * shrunk, own[:200], penalty)
+            told = (x[200:] * shrunk) @ weights[:-1] + weights[-1]
+            assert loss == pytest.approx(np.sum((own[200:] - told) ** 2), rel=1e-10)
+
+
+def test_parts_that_leave_rows_out_are_fitted_as_if_they_were_alone() -> None:
+    x, y = problem()
+    inputs = Inputs(x[:, :3], x[:, 3:])
+    fit = np.concatenate([np.arange(80), np.arange(130, 200)])
+    parts = [*PARTS, (fit, np.arange(90, 120))]
+    losses = np.zeros((len(linear.SHARES), len(linear.PENALTIES)))
+    for row, share in enumerate(linear.SHARES):
+        shrunk = np.hstack([x[:, :3], share * x[:, 3:]])
+        for column, penalty in enumerate(linear.PENALTIES):
+            for some, out in parts:
+                weights = linear._ridge(shrunk[some], y[some], penalty)
+                told = shrunk[out] @ weights[:-1] + weights[-1]
+                losses[row, column] += np.sum((y[out] - told) ** 2)
+    share, penalty = np.unravel_index(int(np.argmin(losses)), losses.shape)
+    expected = (linear.SHARES[int(share)], linear.PENALTIES[int(penalty)])
+    assert linear.choose(inputs, y[:, None], parts) == [expected]
+
+
+def test_answers_that_are_known_elsewhere_are_fitted_as_if_they_were_alone(
+    make_dataset: Any,
+) -> None:
+    """A direction has no answer where the price stays; that costs the other targets no row."""
+    dataset = make_dataset(600, pull=0.5)
+    dataset.targets["direction_1"].y[100:160] = np.nan
+    fold = one_fold(600)
+    x = np.nan_to_num(dataset.features)
+    inputs = Inputs(x[:, :6], x[:, 6:])
+    together = linear.fit_predict_linear(dataset, inputs, fold, fold.test)
+    for key, target in dataset.targets.items():
+        alone = replace(dataset, targets={key: target})
+        found = linear.fit_predict_linear(alone, inputs, fold, fold.test)[key]
+        np.testing.assert_allclose(together[key], found, rtol=1e-9)
 
 
 @pytest.mark.parametrize("penalty", [4.0, 400.0])
@@ -60,22 +101,27 @@ def test_a_column_without_values_gets_no_weight() -> None:
 PARTS = [(np.arange(200), np.arange(200, 300))]
 
 
+def chosen(inputs: Inputs, y: np.ndarray) -> tuple[float, float]:
+    [found] = linear.choose(inputs, y[:, None], PARTS)
+    return found
+
+
 def test_noise_gets_a_heavy_penalty_and_signal_a_light_one() -> None:
     x, y = problem()
     noise = np.random.default_rng(1).standard_normal(len(x))
     none = x[:, :0]
-    share, penalty = linear.choose(Inputs(x, none), y, PARTS)
+    share, penalty = chosen(Inputs(x, none), y)
     assert (share, penalty <= 10) == (1.0, True)
-    assert linear.choose(Inputs(x, none), noise, PARTS)[1] >= 1e3
+    assert chosen(Inputs(x, none), noise)[1] >= 1e3
 
 
 def test_a_group_that_says_nothing_is_shrunk_beside_a_market_that_speaks() -> None:
     x, y = problem()
     noise = np.random.default_rng(2).standard_normal((len(x), 40))
-    share, penalty = linear.choose(Inputs(x, noise), y, PARTS)
+    share, penalty = chosen(Inputs(x, noise), y)
     assert share == min(linear.SHARES)
     assert penalty <= 10
-    assert linear.choose(Inputs(x[:, :2], x[:, 2:]), y, PARTS)[0] == 1.0
+    assert chosen(Inputs(x[:, :2], x[:, 2:]), y)[0] == 1.0
 
 
 def one_fold(count: int) -> Fold:
