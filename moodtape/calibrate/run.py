@@ -11,40 +11,24 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from moodtape.calibrate.rates import FAILED
-from moodtape.calibrate.study import answer_world
+from moodtape.calibrate.study import Cell, answer_world
 from moodtape.calibrate.worlds import EFFECTS
 from moodtape.config import Config
 from moodtape.errors import MoodtapeError, UnreadableFile
 
 COLUMNS = (
-    *("block", "kind", "gain", "hours", "world", "seed", "target", "forecaster", "truth"),
-    *("margin", "word", "effect", "low", "high", "p_null", "p_shift", "p_echo", "p_adjusted"),
-    *("smallest", "reasons", "seconds"),
+    *("block", "kind", "gain", "hours", "world", "seed", "target", "horizon_bars", "forecaster"),
+    *("n", "truth", "expected", "margin", "word", "effect", "low", "high"),
+    *("p_null", "p_shift", "p_echo", "p_adjusted"),
+    *("planted", "planted_found", "control_seen", "reasons", "cpu_s"),
 )
 Progress = Callable[[int, int, str], None]
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One world to be drawn: a kind, the size of its effect, a length in hours, a number."""
-
-    block: str
-    kind: str
-    gain: float
-    hours: int
-    world: int
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Return what the file knows it by."""
-        return (self.block, self.kind, f"{self.gain:g}", str(self.hours), str(self.world))
 
 
 def plan(
@@ -65,13 +49,14 @@ def plan(
 
 def run_worlds(
     cells: Sequence[Cell], config: Config, path: Path, jobs: int = 1,
-    progress: Progress | None = None,
+    progress: Progress | None = None, fresh_bars: int = 0,
 ) -> None:  # fmt: skip
     """Answer every world that the file does not hold yet and append what was said.
 
     Args:
         path: CSV file; made if it is not there.
         jobs: processes side by side.
+        fresh_bars: see `answer_world`.
     """
     kept = read_rows(path) if path.exists() else []
     done = {cell_key(row) for row in kept}
@@ -80,7 +65,7 @@ def run_worlds(
     _write_whole(path, kept)
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        for number, rows in enumerate(_answered(todo, config, jobs)):
+        for number, rows in enumerate(_answered(todo, config, jobs, fresh_bars)):
             writer.writerows(rows)
             file.flush()
             os.fsync(file.fileno())
@@ -98,22 +83,24 @@ def _write_whole(path: Path, rows: Sequence[Row]) -> None:
     scratch.replace(path)
 
 
-def _answered(cells: Sequence[Cell], config: Config, jobs: int) -> Iterator[list[Row]]:
+def _answered(
+    cells: Sequence[Cell], config: Config, jobs: int, fresh_bars: int
+) -> Iterator[list[Row]]:
     if jobs == 1:
-        yield from (answer_cell(cell, config) for cell in cells)
+        yield from (answer_cell(cell, config, fresh_bars) for cell in cells)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(answer_cell, cell, config) for cell in cells]
+        waiting = [pool.submit(answer_cell, cell, config, fresh_bars) for cell in cells]
         for finished in as_completed(waiting):
             yield finished.result()
 
 
-def answer_cell(cell: Cell, config: Config) -> list[Row]:
+def answer_cell(cell: Cell, config: Config, fresh_bars: int = 0) -> list[Row]:
     """Return the rows of one world; one row that says so where the study failed."""
     common = {"block": cell.block, "kind": cell.kind, "gain": f"{cell.gain:g}"}
     common |= {"hours": str(cell.hours), "world": str(cell.world)}
     try:
-        rows = answer_world(config, cell.block, cell.kind, cell.hours, cell.gain, cell.world)
+        rows = answer_world(config, cell, fresh_bars)
     except MoodtapeError as exc:
         return [{**common, "word": FAILED, "reasons": str(exc)}]
     return [{**row, **common} for row in rows]
@@ -131,7 +118,7 @@ def read_rows(path: Path) -> list[Row]:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise UnreadableFile(f"{path} is no file of worlds: its columns are others.")
-        rows = [row for row in reader if row["word"] == FAILED or row["seconds"]]
+        rows = [row for row in reader if row["word"] == FAILED or row["cpu_s"]]
     counts = Counter(cell_key(row) for row in rows)
     usual = Counter(counts.values()).most_common(1)[0][0] if counts else 0
     return [r for r in rows if r["word"] == FAILED or counts[cell_key(r)] == usual]

@@ -1,6 +1,7 @@
 """Hourly worlds whose truth is known: bars and texts, with or without an effect.
 
     nothing      texts are noise of their own
+    heavy        as nothing, under tails so fat that a return has no fourth moment
     echo         tone tells what prices just did; prices partly turn back, as hourly BTC does
     old echo     tone tells what prices did longer ago than the network looks
     counts       the number of texts follows the size of past moves; tone is noise
@@ -9,6 +10,7 @@
 
 No effect means: given the prices known by then, the answer is independent of the texts. So
 counts and tone are made of observable past bars and noise, never of the hidden volatility.
+Bars have fat tails, clusters of volatility, hours of the day, jumps and holes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-NO_EFFECT = ("nothing", "echo", "old echo", "counts")
+NO_EFFECT = ("nothing", "echo", "old echo", "counts", "heavy")
 EFFECTS = ("return", "volatility")
 KINDS = (*NO_EFFECT, *EFFECTS)
 
@@ -33,12 +35,22 @@ START = datetime(2022, 1, 3, tzinfo=UTC)
 STEPS = 12
 """Moves inside one bar; its high and low come from them."""
 
-TAIL_DEGREES = 5
+TAIL_DEGREES, HEAVY_DEGREES = 5, 3
 """Returns follow Student's t with so many degrees of freedom."""
 
-SIGN_SHARE = 0.96
-"""Of what tone explains of a return, the share it explains of its sign: (2 f(0))^2 for these tails;
-a normal law would have 2 / pi."""
+JUMPS, JUMP_SIZE = 0.002, 5.0
+"""Share of the bars that jump, and the deviation of a jump, in units of the bar's own."""
+
+DAY_SWING, LOUDEST_HOUR = 0.25, 15
+"""Log volatility of the loudest hour (UTC) above the day's mean; twelve hours later as far below.
+"""
+
+HOLES, HOLE_BARS = 1 / 1500, 6
+"""A bar is the first of a hole so often; mean length of a hole in bars."""
+
+SIGN_SHARE = 1.0
+"""Of what tone explains of a return, the share it explains of its sign: (2 f(0))^2 for these tails
+and jumps; a normal law would have 2 / pi."""
 
 REVERSAL = 0.08
 """Share of a move that the next bar takes back: 53.9 % of hours turn on BTC."""
@@ -79,8 +91,9 @@ def draw_world(rng: np.random.Generator, kind: str, hours: int, gain: float = 0.
         raise ValueError(f"{kind!r} is no kind of world; they are {', '.join(KINDS)}")
     signal = autoregression(rng, hours, 0.7)
     bars = _bars(rng, hours, kind, signal, gain)
-    change = np.diff(np.log(bars["close"].to_numpy()), prepend=np.log(bars["open"].iloc[0]))
-    own = change / VOLATILITY
+    own = np.log(bars["close"].to_numpy() / bars["open"].to_numpy()) / VOLATILITY
+    there = _without_holes(rng, hours)
+    own[~there] = 0.0  # what nobody saw, no text tells
     if kind == "echo":
         day = moving_sum(own, 0, 24) / np.sqrt(24)
         signal = 0.6 * np.tanh(own) + 0.4 * np.tanh(day) + 0.7 * signal
@@ -91,7 +104,9 @@ def draw_world(rng: np.random.Generator, kind: str, hours: int, gain: float = 0.
     rate = np.full(hours, 2.0)
     if kind == "counts":
         rate = 2.0 * np.exp(0.5 * np.tanh(moving_sum(np.abs(own), 0, 6) / 6 - 0.8))
-    return World(kind, bars, _sums(rng, signal, rate), _gains(kind, gain))
+    return World(
+        kind, bars[there].reset_index(drop=True), _sums(rng, signal, rate), _gains(kind, gain)
+    )
 
 
 def _gains(kind: str, gain: float) -> dict[str, float]:
@@ -117,9 +132,9 @@ def _bars(
         log_volatility = log_volatility + RANGE_NOISE * np.sqrt(gain / (1 - gain)) * told
     elif kind == "return":
         pull, calm = np.sqrt(gain) * told, np.sqrt(1 - gain)
-    tail = np.sqrt((TAIL_DEGREES - 2) / rng.chisquare(TAIL_DEGREES, hours))
-    noise = rng.standard_normal((hours, STEPS)) / np.sqrt(STEPS) * tail[:, None]
-    size = VOLATILITY * np.exp(log_volatility)
+    noise = _noise(rng, hours, HEAVY_DEGREES if kind == "heavy" else TAIL_DEGREES)
+    day = DAY_SWING * np.cos(2 * np.pi * (np.arange(hours) - LOUDEST_HOUR) / 24)
+    size = VOLATILITY * np.exp(log_volatility + day)
     moves = size[:, None] * (calm * noise + pull[:, None] / STEPS)
     if kind == "echo":
         from scipy.signal import lfilter
@@ -140,6 +155,25 @@ def _bars(
             "close": np.exp(close), "volume": volume, "taker_buy_volume": np.nan, "version": 1,
         }
     )  # fmt: skip
+
+
+def _noise(rng: np.random.Generator, hours: int, degrees: int) -> Floats:
+    """Return the moves of each bar but for its size; their sums have unit variance. (T, STEPS)"""
+    tail = np.sqrt((degrees - 2) / rng.chisquare(degrees, hours))
+    noise = rng.standard_normal((hours, STEPS)) / np.sqrt(STEPS) * tail[:, None]
+    at = np.flatnonzero(rng.random(hours) < JUMPS)
+    noise[at, rng.integers(0, STEPS, len(at))] += JUMP_SIZE * rng.standard_normal(len(at))
+    return np.asarray(noise / np.sqrt(1 + JUMPS * JUMP_SIZE**2))
+
+
+def _without_holes(rng: np.random.Generator, hours: int) -> NDArray[np.bool_]:
+    """Return which bars are there; the first and the last are. (T,)"""
+    there = np.ones(hours, dtype=bool)
+    starts = np.flatnonzero(rng.random(hours) < HOLES)
+    for start, length in zip(starts, rng.geometric(1 / HOLE_BARS, len(starts)), strict=True):
+        there[start : start + length] = False
+    there[[0, -1]] = True
+    return there
 
 
 def _sums(rng: np.random.Generator, signal: Floats, rate: Floats) -> pd.DataFrame:

@@ -32,7 +32,7 @@ from moodtape.forecaster.evidence import (
     paired,
 )
 from moodtape.forecaster.stats import DieboldMariano, diebold_mariano
-from moodtape.forecaster.verdict import HELPS, Evidence, Verdict, Young, decide, holm
+from moodtape.forecaster.verdict import DOES_NOT_HELP, HELPS, Evidence, Verdict, Young, decide, holm
 
 if TYPE_CHECKING:
     from moodtape.forecaster.dataset import Dataset
@@ -193,6 +193,20 @@ def answers_of(
         planted = None if found is None else _planted(draft, found)
         answers.append(_answer(case, evidence, verdict, dataset, planted, detectable, len(helps)))
     return answers
+
+
+def hang_on_control(
+    drafts: Sequence[Draft], dataset: Dataset, config: Config, terms: Terms
+) -> set[Asked]:
+    """Return the questions whose word is `does not help` if the linear control is seen."""
+    seen = Detectable(None, 0.0, {1.0: (1, 1)}, 1)
+    hoped = {draft.case.asked: seen for draft in drafts}
+    answers = answers_of(drafts, dataset, config, replace(terms, detectable=hoped))
+    return {
+        draft.case.asked
+        for draft, answer in zip(drafts, answers, strict=True)
+        if answer.verdict.word == DOES_NOT_HELP
+    }
 
 
 def would_help(evidence: Evidence, others: Sequence[float], level: float) -> bool:

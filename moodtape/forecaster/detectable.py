@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 GRID = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Sizes that are tried, in margins, as far as they are less than the whole loss."""
 
+AT_MARGIN = (1.0,)
+"""The size alone that the word `does not help` hangs on."""
+
 SHARE = 0.8
 """Of the draws, how many must be found."""
 
@@ -73,6 +76,7 @@ def smallest_effects(
     arm: Arm,
     config: Config,
     progress: Callable[[str], None] | None = None,
+    sizes: Sequence[float] = GRID,
 ) -> dict[tuple[str, int, str], Detectable]:
     """Return for each case of the linear forecaster the smallest effect it would have found.
 
@@ -80,6 +84,7 @@ def smallest_effects(
         cases: of the linear study and one claim, one a symbol and target.
         found: says of a case and the evidence of a draw whether it would be called `helps`.
         arm: what is planted, `planted` or that of the claim.
+        sizes: that are tried, in margins; the margin is one of them.
     Returns:
         By claim, number of the symbol and key of the target.
     """
@@ -87,7 +92,7 @@ def smallest_effects(
     room, _ = shift_room(dataset, config)
     for key in dataset.targets:
         own = [case for case in cases if case.key == key]
-        search = _Search(dataset, [f for f in folds if len(f.test)], arm, config, key, room)
+        search = _Search(dataset, [f for f in folds if len(f.test)], arm, config, key, room, sizes)
         tried: dict[int, dict[float, tuple[int, int]]] = {c.symbol: {} for c in own}
         while open_ := {
             c.symbol: s for c in own if (s := _next(tried[c.symbol], search.draws, search.sizes))
@@ -117,6 +122,7 @@ class _Search:
     config: Config
     key: str
     room: Room
+    grid: Sequence[float]
 
     @property
     def margin(self) -> float:
@@ -126,7 +132,7 @@ class _Search:
     @property
     def sizes(self) -> tuple[float, ...]:
         """Return the sizes that can be planted, in margins; nobody gains the whole loss."""
-        return tuple(size for size in GRID if size * self.margin < 1)
+        return tuple(size for size in self.grid if size * self.margin < 1)
 
     @property
     def draws(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from moodtape.forecaster.answers import (
     Terms,
     answers_of,
     drafts_of,
+    hang_on_control,
     would_help,
 )
 from moodtape.forecaster.arms import CONTROLS, PLANTED, PLANTS, real_arm
@@ -29,7 +30,7 @@ from moodtape.forecaster.cells import (
     importance_cells,
 )
 from moodtape.forecaster.claims import QUESTIONED, TONE, arm_of, claims_of, viewed
-from moodtape.forecaster.detectable import Detectable, smallest_effects
+from moodtape.forecaster.detectable import AT_MARGIN, GRID, Detectable, smallest_effects
 from moodtape.forecaster.evidence import Case
 from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.features.chosen import chosen_features
@@ -106,19 +107,27 @@ def run_ablation(
     before: Before | None = None,
     kept: CellStore | None = None,
     workers: Workers = ALONE,
+    words_alone: bool = False,
 ) -> Outcome:
     """Fit every cell of every forecaster and return the answers.
 
     Args:
         before: what was tried before on mostly the same time; nothing by default.
         kept, workers: see `fit_studies`.
+        words_alone: look for planted effects of the margin's size alone, and only where the word
+            hangs on them. The words are the same; the smallest effects are not told.
     """
     started = time.monotonic()
     fitted = fit_studies(ground, progress, kept, workers)
     before = before or Before(ground.config.verdict.level)
     drafts = [_drafts(ground, study, audit_clean) for study in fitted.studies]
-    detectable = _detectable(ground, drafts, before, progress)
-    terms = Terms(before.level, before.hypotheses, detectable, _younger_than_scorer(ground))
+    terms = Terms(before.level, before.hypotheses, {}, _younger_than_scorer(ground))
+    if words_alone:
+        wanted = hang_on_control(drafts[0], ground.dataset, ground.config, terms)
+        detectable = _detectable(ground, drafts, before, progress, wanted, AT_MARGIN)
+    else:
+        detectable = _detectable(ground, drafts, before, progress)
+    terms = replace(terms, detectable=detectable)
     answers = tuple(
         a for own in drafts for a in answers_of(own, ground.dataset, ground.config, terms)
     )
@@ -216,18 +225,23 @@ def _detectable(
     drafts: list[list[Draft]],
     before: Before,
     progress: Progress | None,
+    wanted: Container[Asked] | None = None,
+    sizes: Sequence[float] = GRID,
 ) -> dict[Asked, Detectable]:
     """Return the smallest effects that the linear forecaster would have found, of every claim.
 
     None are looked for where no word but `cannot tell` is possible anyway, nor where the
     config plants none.
+
+    Args:
+        wanted: questions to look for; all by default. sizes: in margins.
     """
     planted = {
         claim: arm
         for claim in claims_of(ground.config, ground.question.subject)
         if (arm := arm_of(ground.arms, claim, PLANTED)) and arm.treatment in PLANTS
     }
-    if TONE not in planted or ground.config.verdict.planted_draws == 0:
+    if TONE not in planted or ground.config.verdict.planted_draws == 0 or wanted == set():
         return {}
     dataset, config = ground.dataset, ground.config
     linear = next((own for own in drafts if own[0].case.study.forecaster == LINEAR), None)
@@ -248,7 +262,12 @@ def _detectable(
         others = [p for which, p in p_helps.items() if which != case.asked]
         return would_help(evidence, others + [1.0] * before.hypotheses, before.level)
 
-    cases = [d.case for d in linear if obstacle(replace(d.evidence, audit_clean=True)) is None]
+    cases = [
+        d.case
+        for d in linear
+        if obstacle(replace(d.evidence, audit_clean=True)) is None
+        and (wanted is None or d.case.asked in wanted)
+    ]
 
     def tell(what: str) -> None:
         if progress is not None:
@@ -257,5 +276,5 @@ def _detectable(
     made: dict[Asked, Detectable] = {}
     for claim, arm in planted.items():
         own = [case for case in cases if case.study.claim == claim]
-        made |= smallest_effects(own, found, dataset, ground.folds, arm, config, tell)
+        made |= smallest_effects(own, found, dataset, ground.folds, arm, config, tell, sizes)
     return made

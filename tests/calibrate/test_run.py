@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import binomtest
 
 from moodtape.calibrate.rates import FAILED, Rate, error_rates, power
-from moodtape.calibrate.run import COLUMNS, Cell, answer_cell, plan, read_rows, run_worlds
-from moodtape.calibrate.study import settings_for_worlds
+from moodtape.calibrate.run import COLUMNS, answer_cell, plan, read_rows, run_worlds
+from moodtape.calibrate.study import Cell, settings_for_worlds
 from moodtape.config import Config
 from moodtape.errors import UnreadableFile
 
@@ -29,7 +29,7 @@ def row(world: int, word: str, **changes: Any) -> dict[str, Any]:
     usual = dict.fromkeys(COLUMNS, "")
     usual |= {"block": "develop", "kind": "nothing", "gain": "0", "hours": "2000"}
     usual |= {"world": str(world), "target": "return", "truth": "0.0", "margin": "0.005"}
-    return usual | {"word": word, "seconds": "1.0"} | {k: str(v) for k, v in changes.items()}
+    return usual | {"word": word, "cpu_s": "1.0"} | {k: str(v) for k, v in changes.items()}
 
 
 def test_a_plan_goes_round_by_round() -> None:
@@ -56,8 +56,8 @@ def test_worlds_are_answered_once_and_a_cut_line_is_done_again(tmp_path: Path) -
     assert rows[1]["word"] == "helps", rows[1]["reasons"]
     assert float(rows[1]["truth"]) == 0.3
     again = answer_cell(cells[0], CONFIG)[0]
-    assert {**rows[0], "seconds": ""} == {
-        **{k: "" if v is None else str(v) for k, v in again.items()}, "seconds": ""
+    assert {**rows[0], "cpu_s": ""} == {
+        **{k: "" if v is None else str(v) for k, v in again.items()}, "cpu_s": ""
     }  # fmt: skip
 
 

@@ -19,9 +19,11 @@ HOURS = 150_000
 
 
 def moves(world: World) -> np.ndarray:
-    """Return each bar's log return in units of the usual volatility."""
-    close = np.log(world.bars["close"].to_numpy())
-    return np.diff(close, prepend=close[0]) / VOLATILITY
+    """Return each hour's log return in units of the usual volatility; 0 where there is no bar."""
+    hour = (world.bars["open_time"] - world.sums["hour"].iloc[0]) // np.timedelta64(1, "h")
+    found = np.zeros(len(world.sums))
+    found[hour.to_numpy()] = np.log((world.bars["close"] / world.bars["open"]).to_numpy())
+    return found / VOLATILITY
 
 
 def mean_tone(world: World) -> np.ndarray:
@@ -38,20 +40,36 @@ def robust_t(x: np.ndarray, y: np.ndarray, count: int) -> np.ndarray:
     return (weights / spread)[-count:]
 
 
-@pytest.mark.parametrize("kind", NO_EFFECT)
-def test_without_an_effect_texts_tell_nothing_that_prices_do_not(kind: str) -> None:
-    world = draw_world(np.random.default_rng(5), kind, HOURS)
-    move, size = moves(world), np.abs(moves(world))
+def worth_of_texts(world: World) -> float:
+    """Return the largest |t| of an hour's texts beside past prices, for the next bar's answers."""
+    move, count = moves(world), len(world.sums)
+    size = np.abs(move)
     history = [moving_sum(move, 0, n) for n in (1, 2, 4, 24, 168)]
     history += [moving_sum(move, 61, 107), np.tanh(move)]
     history += [np.log(moving_sum(size, 0, n) + 0.1) for n in (1, 6, 24, 168)]
     history += [np.tanh(moving_sum(size, 0, 6) / 6 - 0.8)]
     texts = [mean_tone(world), np.log1p(world.sums["n"].to_numpy())]
     rows = slice(300, -1)
-    x = np.column_stack([*history, np.ones(HOURS), *texts])[rows]
+    x = np.column_stack([*history, np.ones(count), *texts])[rows]
     scale = moving_sum(size, 0, 24)[rows] + 0.1
-    for y in (move[301:] / scale, np.log(size[301:] + 0.05)):
-        assert np.abs(robust_t(x, y, 2)).max() < 3, kind
+    answers = (move[301:] / scale, np.log(size[301:] + 0.05))
+    return max(float(np.abs(robust_t(x, y, 2)).max()) for y in answers)
+
+
+@pytest.mark.parametrize("kind", NO_EFFECT)
+def test_without_an_effect_texts_tell_nothing_that_prices_do_not(kind: str) -> None:
+    assert worth_of_texts(draw_world(np.random.default_rng(5), kind, HOURS)) < 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", NO_EFFECT)
+def test_nor_do_they_over_a_million_bars(kind: str) -> None:
+    assert worth_of_texts(draw_world(np.random.default_rng(7), kind, 1_000_000)) < 3
+
+
+@pytest.mark.parametrize("kind", EFFECTS)
+def test_that_test_sees_an_effect(kind: str) -> None:
+    assert worth_of_texts(draw_world(np.random.default_rng(5), kind, HOURS, 0.002)) > 3
 
 
 @pytest.mark.parametrize("kind", NO_EFFECT)
@@ -80,12 +98,29 @@ def test_an_effect_has_the_size_that_is_stated() -> None:
     tone, move = mean_tone(world)[:-1], moves(world)[1:]
     hidden = np.abs(move).mean()
     assert np.corrcoef(tone, move)[0, 1] ** 2 == pytest.approx(0.03, rel=0.35), hidden
-    assert world.gains == {"return": 0.03, "direction": 0.96 * 0.03, "volatility": 0.0}
+    assert world.gains == {"return": 0.03, "direction": 0.03, "volatility": 0.0}
     up = (move > 0).astype(float)
     assert np.corrcoef(tone, up)[0, 1] ** 2 == pytest.approx(world.gains["direction"], rel=0.25)
     loud = draw_world(np.random.default_rng(2), "volatility", HOURS, 0.05)
-    spread = np.log(np.log(loud.bars["high"] / loud.bars["low"]).to_numpy())
-    assert np.corrcoef(mean_tone(loud)[:-1], spread[1:])[0, 1] > 0.1
+    size = np.log(np.abs(moves(loud)) + 0.05)
+    assert np.corrcoef(mean_tone(loud)[:-1], size[1:])[0, 1] > 0.1
+
+
+def test_bars_have_hours_of_the_day_jumps_and_holes() -> None:
+    world = draw_world(np.random.default_rng(4), "nothing", HOURS)
+    size = np.abs(moves(world))
+    by_hour = size[: HOURS // 24 * 24].reshape(-1, 24).mean(axis=0)
+    assert np.argmax(by_hour) in (14, 15, 16)
+    assert by_hour.max() > 1.4 * by_hour.min()
+    assert 0.001 < 1 - len(world.bars) / HOURS < 0.01
+    heavy = draw_world(np.random.default_rng(4), "heavy", HOURS)
+    assert wildest(heavy) > 1.3 * wildest(world)
+
+
+def wildest(world: World) -> float:
+    """Return how much a move in ten thousand is larger than one in ten."""
+    low, high = np.quantile(np.abs(moves(world)), [0.9, 0.9999])
+    return float(high / low)
 
 
 def test_worlds_are_drawn_from_their_seed_and_whole() -> None:
