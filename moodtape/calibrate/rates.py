@@ -84,6 +84,30 @@ def power(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return found
 
 
+def coverage(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return for each target how often the printed interval held what its models are worth.
+
+    Of worlds in which that was measured; one whose study failed, or could not test, counts as
+    one in which it did not.
+    """
+    found = []
+    for cell, runs in _cells(rows).items():
+        measured = [run for run in runs if any(row.get("expected") for row in run)]
+        failed = sum(run[0]["word"] == FAILED for run in runs) if measured else 0
+        questions = dict.fromkeys((r["target"], r["horizon_bars"]) for run in measured for r in run)
+        for target, horizon in questions:
+            asked = [
+                r for run in measured for r in run
+                if (r["target"], r["horizon_bars"]) == (target, horizon)
+            ]  # fmt: skip
+            held = sum(float(r["low"]) <= float(r["expected"]) <= float(r["high"]) for r in asked)
+            found.append(
+                {**dict(zip(CELL, cell, strict=True)), "target": target, "horizon_bars": horizon,
+                 "held": Rate(held, len(asked) + failed)}
+            )  # fmt: skip
+    return found
+
+
 CELL = ("block", "kind", "gain", "hours")
 
 

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moodtape.clock import utc_now
 from moodtape.commands.console import note, print_json, print_table, say, steps
-from moodtape.commands.options import ConfigFiles, Json, Project, Quiet, settings_of
+from moodtape.commands.options import (
+    ConfigFiles,
+    Json,
+    Project,
+    Quiet,
+    command_line,
+    settings_of,
+)
 from moodtape.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,9 +39,25 @@ def calibrate(
         str, typer.Option(help="Seeds: develop to try rules on, certify once for each change.")
     ] = "develop",
     jobs: Annotated[int, typer.Option(help="Processes side by side.", min=1)] = 1,
+    horizon: Annotated[
+        list[int] | None,
+        typer.Option(help="Bars ahead; may be repeated. Those of the config by default."),
+    ] = None,
     planted_draws: Annotated[
+        int | None,
+        typer.Option(
+            help="Effects planted in a world where `does not help` hangs on them; 0 never says it."
+            " As the config has it by default.",
+            min=0,
+        ),
+    ] = None,
+    fresh_bars: Annotated[
         int,
-        typer.Option(help="Effects planted in each world; 0 never says `does not help`.", min=0),
+        typer.Option(
+            help="Bars on which it is measured what the fitted models are worth, to see whether"
+            " the printed interval holds it; 0 leaves that out.",
+            min=0,
+        ),
     ] = 0,
     out: Annotated[
         Path, typer.Option(help="CSV of every world; what it holds already is not done again.")
@@ -44,7 +68,8 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Measure how often the words are wrong, on drawn worlds whose truth is known."""
-    from moodtape.calibrate.rates import error_rates, power
+    from moodtape.calibrate.log import log_run
+    from moodtape.calibrate.rates import coverage, error_rates, power
     from moodtape.calibrate.run import cell_key, plan, read_rows, run_worlds
     from moodtape.calibrate.study import BLOCKS, settings_for_worlds
     from moodtape.calibrate.worlds import KINDS
@@ -54,16 +79,18 @@ def calibrate(
         raise UsageError(f"--kind {unknown[0]!r} is none of {', '.join(KINDS)}.")
     if block not in BLOCKS:
         raise UsageError(f"--block {block!r} is none of {', '.join(BLOCKS)}.")
-    if not all(0 < g < 1 for g in gains):
-        raise UsageError("--gain is a share of the loss, above 0 and below 1.")
-    changes = {"verdict": {"planted_draws": planted_draws}}
-    chosen = settings_for_worlds(settings_of(project, config).config, changes)
+    if not all(0 < g < 0.5 for g in gains):
+        raise UsageError("--gain is a share of the loss, above 0 and below a half.")
+    settings = settings_of(project, config, {"target.horizons": horizon})
+    changes = {} if planted_draws is None else {"verdict": {"planted_draws": planted_draws}}
+    chosen = settings_for_worlds(settings.config, changes)
     cells = plan(block, kinds, gains, hours, worlds)
+    log_run(out, chosen, fresh_bars, None, utc_now(), command_line())
     with steps(quiet or as_json) as told:
-        run_worlds(cells, chosen, out, jobs, told)
+        run_worlds(cells, chosen, out, jobs, told, fresh_bars)
     wanted = {cell.key for cell in cells}
     rows = [row for row in read_rows(out) if cell_key(row) in wanted]
-    errors, found = error_rates(rows), power(rows)
+    errors, found, held = error_rates(rows), power(rows), coverage(rows)
     if as_json:
         print_json(
             {
@@ -73,26 +100,36 @@ def calibrate(
                     for row in errors
                 ],
                 "power": [{**row, "helps": _plain(row["helps"])} for row in found],
+                "coverage": [{**row, "held": _plain(row["held"])} for row in held],
             }
         )  # fmt: skip
         return
-    _print(errors, found)
+    _print(errors, found, held)
     note(f"Every world: {out}")
 
 
-def _print(errors: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]) -> None:
+def _print(
+    errors: Sequence[dict[str, Any]],
+    found: Sequence[dict[str, Any]],
+    held: Sequence[dict[str, Any]],
+) -> None:
     say("False words, in how many runs")
     rows = [
         {**row, **{word: _shown(rate) for word, rate in row["false"].items()}} for row in errors
     ]
     words = ("helps", "hurts", "does not help")
     print_table(rows, {n: n for n in ("kind", "gain", "hours", "worlds", *words)})
+    cell = ("kind", "gain", "hours", "target")
     if found:
         say("\nEffects that were said to help")
         shown = [
             {**row, "truth": f"{row['truth']:.2%}", "helps": _shown(row["helps"])} for row in found
         ]
-        print_table(shown, {n: n for n in ("kind", "gain", "hours", "target", "truth", "helps")})
+        print_table(shown, {n: n for n in (*cell, "truth", "helps")})
+    if held:
+        say("\nIntervals of 95 % that held what the fitted models are worth")
+        shown = [{**row, "held": _shown(row["held"])} for row in held]
+        print_table(shown, {n: n for n in (*cell, "horizon_bars", "held")})
 
 
 def _shown(rate: Rate) -> str:

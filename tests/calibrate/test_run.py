@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import binomtest
 
-from moodtape.calibrate.rates import FAILED, Rate, error_rates, power
+from moodtape.calibrate.log import log_run
+from moodtape.calibrate.rates import FAILED, Rate, coverage, error_rates, power
 from moodtape.calibrate.run import COLUMNS, answer_cell, plan, read_rows, run_worlds
 from moodtape.calibrate.study import Cell, settings_for_worlds
 from moodtape.config import Config
-from moodtape.errors import UnreadableFile
+from moodtape.errors import UnreadableFile, UsageError
 
 CONFIG = settings_for_worlds(
     Config(),
@@ -114,6 +116,28 @@ def answer_world_that_fails() -> list[dict[str, Any]]:
     return [failed | {"hours": "2000"}]
 
 
+def test_an_interval_holds_or_it_does_not() -> None:
+    told = {"target": "return", "horizon_bars": "1", "low": "-0.01", "high": "0.02"}
+    rows = [
+        row(0, "helps", **told, expected=0.0), row(1, "helps", **told, expected=0.03),
+        row(2, "helps", **told, expected=-0.01), row(3, FAILED), row(4, "helps", **told),
+    ]  # fmt: skip
+    [found] = coverage(rows)
+    assert (found["target"], found["held"]) == ("return", Rate(2, 4))
+    assert coverage(rows[4:]) == [], "nothing was measured"
+
+
+def test_a_file_takes_worlds_of_one_way_alone(tmp_path: Path) -> None:
+    path, now = tmp_path / "worlds.csv", datetime(2026, 1, 1, tzinfo=UTC)
+    log_run(path, CONFIG, 0, None, now, "first")
+    log_run(path, CONFIG, 0, None, now, "again")
+    run_worlds([], CONFIG, path)
+    with pytest.raises(UsageError, match=r"another way \(fresh bars\)"):
+        log_run(path, CONFIG, 1000, None, now, "other")
+    lines = (tmp_path / "worlds.csv.runs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["command"] for line in lines] == ["first", "again"]
+
+
 def test_worlds_cost_no_fit_that_no_word_uses() -> None:
     section = settings_for_worlds(Config(), {}).ablation
     assert (section.also, section.baselines, section.importance_draws) == ((), (), 0)
@@ -129,7 +153,6 @@ def test_the_command_prints_rates_and_refuses_what_it_does_not_know(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from moodtape.commands.calibrate import calibrate
-    from moodtape.errors import UsageError
 
     out = tmp_path / "worlds.csv"
     calibrate(1, 2600, ["nothing"], None, out=out, project=tmp_path, as_json=True)

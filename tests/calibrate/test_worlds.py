@@ -14,6 +14,8 @@ from moodtape.calibrate.worlds import (
     draw_world,
     moving_sum,
 )
+from moodtape.forecaster.features.rolling import rolling_mean
+from moodtape.forecaster.features.volatility import garman_klass
 
 HOURS = 150_000
 
@@ -96,14 +98,29 @@ def test_tone_tells_of_past_prices_where_it_is_an_echo() -> None:
 def test_an_effect_has_the_size_that_is_stated() -> None:
     world = draw_world(np.random.default_rng(2), "return", HOURS, 0.03)
     tone, move = mean_tone(world)[:-1], moves(world)[1:]
-    hidden = np.abs(move).mean()
-    assert np.corrcoef(tone, move)[0, 1] ** 2 == pytest.approx(0.03, rel=0.35), hidden
-    assert world.gains == {"return": 0.03, "direction": 0.03, "volatility": 0.0}
+    scale = np.sqrt(moving_sum(moves(world) ** 2, 0, 168) / 168)[:-1]
+    gained = np.corrcoef(tone[300:], (move / scale)[300:])[0, 1] ** 2
+    assert gained == pytest.approx(0.03, rel=0.15)
+    assert (world.gains["return"], world.gains["volatility"]) == (0.03, 0.0)
     up = (move > 0).astype(float)
-    assert np.corrcoef(tone, up)[0, 1] ** 2 == pytest.approx(world.gains["direction"], rel=0.25)
+    assert np.corrcoef(tone, up)[0, 1] ** 2 == pytest.approx(world.gains["direction"], rel=0.15)
     loud = draw_world(np.random.default_rng(2), "volatility", HOURS, 0.05)
-    size = np.log(np.abs(moves(loud)) + 0.05)
-    assert np.corrcoef(mean_tone(loud)[:-1], size[1:])[0, 1] > 0.1
+    assert gained_on_volatility(loud) == pytest.approx(0.05, rel=0.15)
+
+
+def gained_on_volatility(world: World) -> float:
+    """Return what share of the squared error past bars and the hour leave, tone takes off."""
+    bars = world.bars.set_index("open_time").reindex(world.sums["hour"])
+    names = ("open", "high", "low", "close")
+    variance = garman_klass(*(bars[name].to_numpy() for name in names))
+    hour = 2 * np.pi * (np.arange(len(variance)) + 1) / 24
+    known = [np.log(rolling_mean(variance, n, 0.5)) for n in (1, 2, 4, 6, 12, 24, 48, 168)]
+    known += [np.cos(hour), np.sin(hour), np.ones(len(hour))]
+    x, y = np.column_stack([*known, mean_tone(world)])[:-1], 0.5 * np.log(variance[1:])
+    there = ~np.isnan(x).any(axis=1) & ~np.isnan(y)
+    x, y = x[there], y[there]
+    errors = [y - part @ np.linalg.lstsq(part, y, rcond=None)[0] for part in (x[:, :-1], x)]
+    return float(1 - errors[1].var() / errors[0].var())
 
 
 def test_bars_have_hours_of_the_day_jumps_and_holes() -> None:
