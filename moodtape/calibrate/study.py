@@ -169,7 +169,7 @@ def settings_for_worlds(config: Config, changes: Mapping[str, Mapping[str, Any]]
         update={
             "verdict": config.verdict.model_copy(update={"forecaster": "linear"}),
             "ablation": config.ablation.model_copy(
-                update={"also": (), "baselines": (), "importance_draws": 0}
+                update={"claims": ("tone",), "also": (), "baselines": (), "importance_draws": 0}
             ),
             "features": config.features.model_copy(
                 update={"groups": ("price", "calendar", "sentiment")}
