@@ -252,3 +252,10 @@ class ArmSection(Section):
     subject: Literal["sentiment", "onchain"] | None = Field(
         None, description="keeps the arm to studies of that group"
     )
+    kinds: tuple[KindName, ...] = Field(
+        (),
+        description="it reads texts of these kinds alone; all of the study's by default",
+    )
+    scorer: str | None = Field(
+        None, description="its texts are scored by another scorer than the study's"
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,12 +52,21 @@ class Arm:
         `other_symbol` (polarity of the next asset of the panel at the same time);
         `counts_shift`, `counts_echo`, `counts_planted` (no polarity, and the numbers of texts
         as `shift`, `echo` and `planted` have the polarity).
+    kinds: it reads texts of these kinds alone; scorer: its texts are scored by that one. None of
+        both: it reads what the study reads.
     """
 
     name: str
     groups: tuple[str, ...]
     subject: str
     treatment: str
+    kinds: tuple[str, ...] = ()
+    scorer: str | None = None
+
+    @property
+    def own_texts(self) -> bool:
+        """Say whether it reads other texts than the study; then no word rests on it."""
+        return bool(self.kinds) or self.scorer is not None
 
 
 def arms_of(config: Config, dataset: Dataset, subject: str, bundled: str) -> list[Arm]:
@@ -81,11 +90,14 @@ def arms_of(config: Config, dataset: Dataset, subject: str, bundled: str) -> lis
     for row in _chosen(config, bundled, subject):
         needed = set(row.groups) - {"all"}
         alone = row.treatment == OTHER and len(dataset.symbols) < 2
+        own_texts = row.kinds or row.scorer is not None
         if not needed <= present or row.subject not in (None, subject) or alone:
             continue
+        if own_texts and subject != SENTIMENT:
+            continue
         groups = tuple(sorted(present if "all" in row.groups else row.groups))
-        arm = Arm(row.name, groups, subject, row.treatment)
-        if not any((a.groups, a.treatment) == (arm.groups, arm.treatment) for a in arms):
+        arm = Arm(row.name, groups, subject, row.treatment, row.kinds, row.scorer)
+        if not any(replace(a, name=arm.name) == arm for a in arms):
             arms.append(arm)
     for name, treatment in CONTROLS.items():
         if not any((a.name, a.treatment) == (name, treatment) for a in arms):
@@ -120,7 +132,9 @@ def real_arm(arms: Sequence[Arm]) -> Arm:
     Raises:
         ConfigError: no arm does.
     """
-    candidates = [a for a in arms if a.treatment == "as_is" and a.subject in a.groups]
+    candidates = [
+        a for a in arms if a.treatment == "as_is" and a.subject in a.groups and not a.own_texts
+    ]
     if not candidates:
         raise ConfigError("ablation.arms: no arm gets the group under test as it is.")
     return max(candidates, key=lambda a: len(a.groups))

@@ -113,7 +113,8 @@ class CellFitter:
         self._arms = {arm.name: arm for arm in arms}
         self._room, self.helps_allowed = shift_room(dataset, config)
         self._gains = margins(dataset, config)
-        self._scaled: tuple[int, Floats] | None = None
+        self._scaled: tuple[int, Dataset, Floats] | None = None
+        self._seen_by = {arm.name: dataset.for_arm(arm.name) for arm in arms}
 
     def fit(self, cell: Cell, fit_predict: FitPredict) -> Mapping[str, Floats]:
         """Return forecasts by target key: at the fold's calibrating rows, then its tested ones.
@@ -125,16 +126,18 @@ class CellFitter:
         if cell.kind == IMPORTANCE:
             dataset, inputs, rows = self._copied(self._arms[cell.arm], fold)
             return fit_predict(dataset, inputs, fold, rows, seed=cell.seed)
-        return fit_predict(self._dataset, self._inputs(cell, fold), fold, rows, seed=cell.seed)
+        dataset = self._seen_by.get(cell.arm, self._dataset)
+        inputs = self._inputs(cell, dataset, fold)
+        return fit_predict(dataset, inputs, fold, rows, seed=cell.seed)
 
-    def _inputs(self, cell: Cell, fold: Fold) -> Inputs:
+    def _inputs(self, cell: Cell, dataset: Dataset, fold: Fold) -> Inputs:
         if cell.kind == BASELINE:
-            return text_free(self._dataset, self._features(fold), self._config)
+            return text_free(dataset, self._features(dataset, fold), self._config)
         arm = self._arms[cell.arm]
         # An effect is planted once, as the real texts are there once.
         number = 0 if arm.treatment in PLANTS else cell.seed
         draw = Draw(number, self._config.seed, self._room, fold, self._gains)
-        return build_inputs(self._dataset, self._features(fold), arm, draw)
+        return build_inputs(dataset, self._features(dataset, fold), arm, draw)
 
     def _copied(self, arm: Arm, fold: Fold) -> tuple[Dataset, Inputs, Rows]:
         """Return dataset and inputs with copies behind, and the rows in question.
@@ -143,14 +146,15 @@ class CellFitter:
         """
         plans = copies_of(self._dataset, arm, list(self._folds.values()), self._config)
         longest, plan = max(plan.length for plan in plans.values()), plans[fold.number]
-        inputs = build_inputs(self._dataset, self._features(fold), arm)
+        inputs = build_inputs(self._dataset, self._features(self._dataset, fold), arm)
         longer, more = plan.added(self._dataset, inputs, longest)
         return longer, more, np.concatenate([fold.test, *(at for _, at in plan.rows)])
 
-    def _features(self, fold: Fold) -> Floats:
-        if self._scaled is None or self._scaled[0] != fold.number:
-            self._scaled = fold.number, scaled_features(self._dataset, fold)
-        return self._scaled[1]
+    def _features(self, dataset: Dataset, fold: Fold) -> Floats:
+        kept = self._scaled
+        if kept is None or kept[0] != fold.number or kept[1] is not dataset:
+            kept = self._scaled = fold.number, dataset, scaled_features(dataset, fold)
+        return kept[2]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -48,6 +48,7 @@ class Dataset:
     span: every decision of the study lies in it.
     streams: text streams that have columns.
     notes: what a reader should know about the data.
+    variants: by the name of an arm that reads other texts, its features, shape (R, F).
     scaling: how a fold's training rows scale the features.
     """
 
@@ -69,11 +70,18 @@ class Dataset:
     streams: tuple[str, ...]
     metrics: tuple[str, ...]
     notes: Mapping[str, float] = field(default_factory=dict)
+    variants: Mapping[str, Floats] = field(default_factory=dict)
     scaling: Scaling = "z-score"
 
     def group(self, name: str) -> NDArray[np.int64]:
         """Return the numbers of the columns of one group."""
         return np.array([i for i, c in enumerate(self.columns) if c.group == name], dtype=np.int64)
+
+    def for_arm(self, name: str) -> Dataset:
+        """Return the dataset as an arm sees it: this one, unless it reads other texts."""
+        if name not in self.variants:
+            return self
+        return replace(self, features=self.variants[name], variants={})
 
     @property
     def polarity(self) -> NDArray[np.int64]:
@@ -110,7 +118,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """Return a hash of all the numbers, for the plan and the run folder."""
         digest = hashlib.sha256()
-        for array in (self.features, self.close, *(t.y for t in self.targets.values())):
+        answers = (t.y for t in self.targets.values())
+        for array in (self.features, self.close, *answers, *self.variants.values()):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(self.cutoff.tobytes())
         digest.update(repr(self.columns).encode())

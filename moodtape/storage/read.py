@@ -181,12 +181,14 @@ def poll_hours(connection: Connection, sources: Sequence[str], as_of: datetime) 
 
 
 def require_scored(
-    connection: Connection, scorer: str, sources: Sequence[str], span: Span, advice: str = ""
-) -> None:
+    connection: Connection, scorer: str, sources: Sequence[str], span: Span, advice: str = "",
+    command: str = "moodtape score",
+) -> None:  # fmt: skip
     """Make sure that every text a study may read has been scored.
 
     Args:
         advice: where else scores may be, for the reader of the error.
+        command: what scores them.
     Raises:
         DataMissing: some have not, with how many and the command that scores them.
     """
@@ -204,5 +206,5 @@ def require_scored(
     if count:
         raise DataMissing(
             f"{count:,} texts known between {iso(first)} and {iso(last)} are not scored by"
-            f" {scorer.partition('@')[0]}. Run: moodtape score{advice and f'. Or: {advice}'}"
+            f" {scorer.partition('@')[0]}. Run: {command}{advice and f'. Or: {advice}'}"
         )

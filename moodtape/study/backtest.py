@@ -15,6 +15,7 @@ from moodtape.clock import parse_instant
 from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError, did_you_mean
 from moodtape.forecaster.arms import PLANTS
+from moodtape.forecaster.report.tables import real_arm
 from moodtape.forecaster.runs import RESULTS, find_run, read_json
 from moodtape.forecaster.trading.assess import Rule
 from moodtape.forecaster.trading.market import Market, fund_bars
@@ -89,8 +90,7 @@ def told_by(runs: Path, run: str | None, forecaster: str | None, model: str | No
     table = table[~table["model"].isin(planted)]
     told = forecaster or results["question"]["forecaster"]
     _must_be(told, sorted(set(table["forecaster"]) - {"baseline"}), "forecaster", folder)
-    arms = [arm["name"] for arm in results["arms"] if arm["treatment"] == "as_is"]
-    chosen = model or (arms[-1] if arms else "")
+    chosen = model or real_arm(results) or ""
     named = sorted(set(table.loc[table["forecaster"].isin([told, "baseline"]), "model"]))
     _must_be(chosen, named, "model", folder)
     config = Config.model_validate(read_json(folder / CONFIG))

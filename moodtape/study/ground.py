@@ -3,7 +3,7 @@
 1. span       the user's, else that of the group under test, cut to the bars there are
 2. scorer     its name and revision; every text of the span must have been scored
 3. dataset    forecaster/loading.py, without the hold-out (forecaster/holdout.py)
-4. arms       configs/ablation.toml and the user's own
+4. arms       configs/ablation.toml and the user's own; those that read other texts, variants.py
 5. folds      forecaster/splits.py
 """
 
@@ -33,6 +33,7 @@ from moodtape.records import Span
 from moodtape.settings import bundled_config
 from moodtape.storage import read, summary
 from moodtape.storage.db import Warehouse
+from moodtape.study.variants import with_variants
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -134,6 +135,10 @@ def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Grou
         dataset = load_dataset(warehouse, config, request)
     _require_subject(dataset, config, question.subject)
     arms = arms_of(config, dataset, question.subject, bundled_config("ablation.toml"))
+    dataset, arms, left_out = with_variants(
+        warehouse, config, request, dataset, arms, with_look_back(config, dataset.span)
+    )
+    notes += left_out
     folds = make_folds(dataset, config.network.lookback_bars, config.walk_forward)
     notes += _untaught(dataset, folds, question.subject)
     return Ground(

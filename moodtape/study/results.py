@@ -91,6 +91,8 @@ def ablation_results(
                 "name": arm.name,
                 "groups": list(arm.groups),
                 "treatment": arm.treatment,
+                "kinds": list(arm.kinds),
+                "scorer": arm.scorer,
                 "columns": sum(column.group in arm.groups for column in dataset.columns),
             }
             for arm in ground.arms

@@ -270,6 +270,26 @@ def test_the_number_of_texts_is_a_second_line(
     assert json.loads(again.out)["attention"][0]["look"] == 1, "a rerun"
 
 
+def test_an_arm_of_ones_own_is_five_lines_of_toml(loaded: Path, run: Callable[..., Any]) -> None:
+    settings = loaded / "moodtape.toml"
+    text = settings.read_text().replace("also = []", 'also = []\narms = ["full", "null", "shift",'
+        ' "echo", "mine"]')  # fmt: skip
+    own = '[[arm]]\nname = "mine"\ngroups = ["all"]\nkinds = ["unknown"]\nscorer = "lexicon"\n'
+    assert own.count("\n") == 5
+    settings.write_text(text + own)
+    done = run("ablate", "--json", "--project", loaded, "--target", "return")
+    assert done.code == 0, done.err
+    results = json.loads(done.out)
+    (answer,) = results["results"]
+    assert list(answer["beside"]) == ["mine"]
+    # Nothing told kinds here and the scorer is the study's: these are the texts of the study.
+    assert answer["beside"]["mine"]["effect"] == answer["effect"]
+    (row,) = (arm for arm in results["arms"] if arm["name"] == "mine")
+    assert (row["kinds"], row["scorer"]) == (["unknown"], "lexicon")
+    page = (loaded / "runs" / results["run"] / "report.html").read_text()
+    assert "texts of the kind unknown alone; scored by lexicon" in page
+
+
 @pytest.mark.slow
 def test_a_night_later_the_last_word_stands_and_a_quarter_later_there_is_another(
     loaded: Path, run: Callable[..., Any]

@@ -39,6 +39,7 @@ def real_arm(results: Mapping[str, Any]) -> str | None:
         arm
         for arm in results["arms"]
         if arm["treatment"] == "as_is" and {subject, "all"} & set(arm["groups"])
+        if not (arm.get("kinds") or arm.get("scorer"))
     ]
     if not candidates:
         return None
