@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import resources
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from moodtape.clock import utc_now
 from moodtape.errors import DataMissing, DiskFull, MoodtapeError, WarehouseLocked
+from moodtape.storage.engine import Means, attached, configure
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -65,17 +66,15 @@ class Warehouse:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 found_warehouse(self)
-            connection = self._open(read_only=False)
-            try:
+            with self._opened(read_only=False) as connection:
                 migrate(connection)
                 connection.execute("BEGIN")
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                _roll_back(connection)
-                raise
-            finally:
-                connection.close()
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    _roll_back(connection)
+                    raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -93,36 +92,36 @@ class Warehouse:
                 " or: moodtape demo"
             )
         with _TURN:
-            connection = self._open(read_only=True)
-            try:
-                if not is_current(connection):
-                    connection.close()
-                    with self.write():
-                        pass
-                    connection = self._open(read_only=True)
+            with self._opened(read_only=True) as connection:
+                if is_current(connection):
+                    yield connection
+                    return
+            with self.write():
+                pass
+            with self._opened(read_only=True) as connection:
                 yield connection
-            finally:
-                connection.close()
 
-    def _open(self, read_only: bool) -> Connection:
-        """Connect with bounded retries while another process holds the file."""
+    @contextmanager
+    def _opened(self, read_only: bool) -> Iterator[Connection]:
+        """Open the file for the length of the block, with bounded retries while it is held."""
         import duckdb
 
+        means = Means(self.path, self.threads, self.memory_limit)
         deadline = time.monotonic() + self.lock_wait_s
         pause_s = 0.05
-        while True:
-            try:
-                connection = duckdb.connect(str(self.path), read_only=read_only)
-            except duckdb.Error as exc:
-                if not _HELD.search(str(exc)):
-                    raise MoodtapeError(_unopened_message(self.path, str(exc))) from exc
-                if time.monotonic() >= deadline:
-                    raise WarehouseLocked(_locked_message(self.path, str(exc))) from exc
-                time.sleep(min(pause_s * random.uniform(0.5, 1.5), 2.0))  # noqa: S311
-                pause_s *= 2
-            else:
-                configure(connection, self.threads, self.memory_limit)
-                return connection
+        with ExitStack() as held:
+            while True:
+                try:
+                    connection = held.enter_context(attached(means, read_only))
+                    break
+                except duckdb.Error as exc:
+                    if not _HELD.search(str(exc)):
+                        raise MoodtapeError(_unopened_message(self.path, str(exc))) from exc
+                    if time.monotonic() >= deadline:
+                        raise WarehouseLocked(_locked_message(self.path, str(exc))) from exc
+                    time.sleep(min(pause_s * random.uniform(0.5, 1.5), 2.0))  # noqa: S311
+                    pause_s *= 2
+            yield connection
 
 
 @contextmanager
@@ -155,11 +154,8 @@ def found_warehouse(warehouse: Warehouse) -> None:
     path = warehouse.path
     _remove_abandoned(path)
     fresh = path.with_name(f"{path.name}{_FRESH}{os.getpid()}-{secrets.token_hex(4)}")
-    connection = replace(warehouse, path=fresh)._open(read_only=False)
-    try:
+    with replace(warehouse, path=fresh)._opened(read_only=False) as connection:
         migrate(connection)
-    finally:
-        connection.close()
     try:
         os.link(fresh, path)
     except FileExistsError:
@@ -193,14 +189,6 @@ def open_in_memory(like: Warehouse, spill: Path) -> Connection:
     connection.execute("SET temp_directory = ?", [str(spill)])
     migrate(connection)
     return connection
-
-
-def configure(connection: Connection, threads: int, memory_limit: str) -> None:
-    """Put a session in UTC and within its means; extensions are never downloaded."""
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET autoinstall_known_extensions = false")
-    connection.execute("SET threads = ?", [threads])
-    connection.execute("SET memory_limit = ?", [memory_limit])
 
 
 def query(name: str) -> str:
