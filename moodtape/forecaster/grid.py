@@ -111,8 +111,9 @@ _UNITS = {"sum_tone": 1e-6, "sum_tone_squared": 1e-12}
 
 
 def text_stream(
-    name: str, sums: pd.DataFrame, seen: pd.DataFrame, coverage: pd.DataFrame, hours: Instants
-) -> TextStream:
+    name: str, sums: pd.DataFrame, seen: pd.DataFrame, coverage: pd.DataFrame, hours: Instants,
+    masked: Instants | None = None,
+) -> TextStream:  # fmt: skip
     """Return one stream on a grid of hours.
 
     An hour counts as watched when the source brought a text about anything in it, or
@@ -123,6 +124,7 @@ def text_stream(
         seen: rows of that source, from `storage.read.seen_hours`.
         coverage: rows of that source, from `storage.read.coverage`.
         hours: starts of the hours, shape (H,).
+        masked: hours that count as unwatched whatever was seen in them.
     """
     crawled = np.zeros(len(hours), dtype=bool)
     changed = np.zeros(len(hours), dtype=bool)
@@ -143,6 +145,8 @@ def text_stream(
         np.add.at(total, row[inside], stored[inside])
         columns[column] = total
     known = crawled | np.isin(hours, naive(seen["hour"]))
+    if masked is not None:
+        known &= ~np.isin(hours, masked)
     columns = {column: np.where(known, values, np.nan) for column, values in columns.items()}
     columns["collections"] = np.cumsum(changed).astype(float)
     return TextStream(name, columns)

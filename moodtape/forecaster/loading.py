@@ -90,6 +90,13 @@ def load_variants(
             config.sentiment.kinds,
             config.sentiment.promotion == "keep",
         )
+        lost = read.forgotten_hours(
+            connection,
+            [*request.symbols, MARKET_SYMBOL],
+            request.scorer or "",
+            sources,
+            request.as_of,
+        )
         seen = read.seen_hours(connection, request.scorer or "", sources, request.as_of)
         coverage = read.coverage(connection, sources)
         polls = read.poll_hours(connection, sources, request.as_of)
@@ -101,7 +108,7 @@ def load_variants(
     delay = timedelta(seconds=config.clock.decision_delay_s)
     span = _span(request, {s: bars[s] for s in request.symbols}, delay)
     reach = reach_of(config, calendar, interval, span.since)
-    texts = Texts(sums, seen, coverage, polls).near(span, reach)
+    texts = Texts(sums, seen, coverage, polls, lost).near(span, reach)
     streams = request.streams
     if streams is None:
         streams = _streams(texts, sources, config.sentiment.market_texts)

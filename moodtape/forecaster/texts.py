@@ -22,6 +22,7 @@ from moodtape.forecaster.grid import (
     SUM_COLUMNS,
     hour_grid,
     last_closed_hour,
+    naive,
     poll_columns,
     text_stream,
 )
@@ -36,16 +37,22 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 WEEK_HOURS = 168
+MOST_LOST = 0.05
+"""A larger share of an hour's texts lost, and the hour counts as one that nobody watched."""
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What the warehouse says of texts: sums by hour, hours with any text, coverage, polls."""
+    """What the warehouse says of texts: sums by hour, hours with any text, coverage, polls.
+
+    lost: hours with texts that were deleted before the scorer read them; None for none.
+    """
 
     sums: pd.DataFrame
     seen: pd.DataFrame
     coverage: pd.DataFrame
     polls: pd.DataFrame
+    lost: pd.DataFrame | None = None
 
     def near(self, span: Span, reach: timedelta) -> Texts:
         """Return only the rows that can matter to a decision in the span."""
@@ -56,6 +63,7 @@ class Texts:
             _within(self.seen, first, last),
             over[(over["covered_until"] >= first) & (over["covered_from"] < last)],
             _within(self.polls, first, last),
+            None if self.lost is None else _within(self.lost, first, last),
         )
 
     def without(self, hours: Sequence[datetime] | None = None) -> Texts:
@@ -66,12 +74,19 @@ class Texts:
 
     def of_source(self, source: str) -> Texts:
         """Return only the rows of one source."""
-        return Texts(
-            *(
-                frame[frame["source"] == source]
-                for frame in (self.sums, self.seen, self.coverage, self.polls)
-            )
+        sums, seen, coverage, polls = (
+            frame[frame["source"] == source]
+            for frame in (self.sums, self.seen, self.coverage, self.polls)
         )
+        lost = None if self.lost is None else self.lost[self.lost["source"] == source]
+        return Texts(sums, seen, coverage, polls, lost)
+
+    def masked(self, symbol: str) -> Instants:
+        """Return the hours of a symbol of which too many texts are lost to say how they sounded."""
+        if self.lost is None:
+            return np.zeros(0, dtype="datetime64[us]")
+        own = self.lost[self.lost["symbol"] == symbol]
+        return naive(own.loc[own["lost"] > MOST_LOST * own["texts"], "hour"])
 
 
 @dataclass(frozen=True)
@@ -108,8 +123,9 @@ def streams_at(
             polls = polls_by_bar(poll_columns(own.polls, hours), since, last)
             yield Stream(name, compute_all(features, polls), np.zeros(len(last), dtype=np.int64))
             continue
-        sums = own.sums[own.sums["symbol"] == (MARKET_SYMBOL if scope else symbol)]
-        hourly = text_stream(name, sums, own.seen, own.coverage, hours).columns
+        about = MARKET_SYMBOL if scope else symbol
+        sums = own.sums[own.sums["symbol"] == about]
+        hourly = text_stream(name, sums, own.seen, own.coverage, hours, own.masked(about)).columns
         columns = _columns(features, hourly, by_bar(hourly, since, last), last)
         yield Stream(name, columns, hourly["collections"].astype(np.int64)[last])
 

@@ -163,6 +163,23 @@ def seen_hours(
     ).df()
 
 
+def forgotten_hours(
+    connection: Connection,
+    symbols: Sequence[str],
+    scorer: str,
+    sources: Sequence[str],
+    as_of: datetime,
+) -> pd.DataFrame:
+    """Return hours with texts that were deleted before the scorer read them, over by `as_of`.
+
+    Columns: symbol, source, hour, lost, texts (those that are lost included).
+    """
+    parameters = {
+        "symbols": list(symbols), "scorer": scorer, "sources": list(sources), "as_of": as_of,
+    }  # fmt: skip
+    return connection.execute(query("forgotten_hours"), parameters).df()
+
+
 def coverage(connection: Connection, sources: Sequence[str]) -> pd.DataFrame:
     """Return when each collection was watched: source, collection, from, until, state."""
     return connection.execute(

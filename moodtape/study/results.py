@@ -25,6 +25,7 @@ from moodtape.study.evaluation import importance_rows
 from moodtape.study.further import further_results
 from moodtape.study.ground import Ground
 from moodtape.study.holdout import asked_of, holdout_results, speaks_against, taken_back, weakened
+from moodtape.study.lost import lost_caveat, lost_texts
 from moodtape.study.rivals import rival_results
 from moodtape.study.sentences import LOSS_NAMES, sentence, standing
 
@@ -60,6 +61,7 @@ def ablation_results(
     with warehouse.read() as connection:
         texts = summary.text_summary(connection, config.sentiment.sources, scorer, ground.span)
         kinds = summary.kind_counts(connection, scorer, ground.span)
+        lost = lost_texts(connection, ground)
     has_texts = bool(dataset.streams)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -110,9 +112,10 @@ def ablation_results(
         ],
         "coverage": texts if has_texts else [],
         "kinds": kinds if has_texts and kinds else None,
+        "lost_texts": lost if has_texts else None,
         "texts_used": sum(row["texts"] for row in texts) if has_texts else 0,
         "metrics": list(dataset.metrics),
-        "caveats": caveats(ground, texts if has_texts else []),
+        "caveats": caveats(ground, texts if has_texts else [], lost),
         "audit": dict(audit),
         "calibration": [
             row
@@ -269,8 +272,14 @@ def _next_look(ground: Ground, last: LastWord) -> datetime:
     return ground.span.until + (last.needed - has) / ground.config.walk_forward.test_fraction
 
 
-def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what a careful reader should know before believing a study."""
+def caveats(
+    ground: Ground, texts: Sequence[Mapping[str, Any]], lost: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return what a careful reader should know before believing a study.
+
+    Args:
+        texts: from `summary.text_summary`; lost: from `lost.lost_texts`.
+    """
     dataset, found = ground.dataset, list(ground.notes)
     for row in texts:
         where = f"{row['source']}/{row['collection']}"
@@ -289,6 +298,9 @@ def caveats(ground: Ground, texts: Sequence[Mapping[str, Any]]) -> list[str]:
             found.append(
                 f"hours without a text of {where} count as unknown, since the crawl is not stated"
             )
+    gone = lost_caveat(lost, sum(row["texts"] for row in texts)) if texts and lost else None
+    if gone is not None:
+        found.append(gone)
     until = ground.trained_until
     if texts and (until is None or until > ground.span.since):
         told = "at an unknown time" if until is None else f"on what was known until {iso(until)}"
