@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from moodtape.calibrate.mine import Mine
 from moodtape.calibrate.rates import FAILED
 from moodtape.calibrate.study import Cell, answer_world
 from moodtape.calibrate.worlds import EFFECTS
@@ -38,7 +39,7 @@ def plan(
 
     A kind without an effect has one size, zero.
     """
-    sizes = {kind: tuple(gains) if kind in EFFECTS else (0.0,) for kind in kinds}
+    sizes = {kind: tuple(gains) if kind.split()[-1] in EFFECTS else (0.0,) for kind in kinds}
     return [
         Cell(block, kind, gain, hours, number)
         for number in range(worlds)
@@ -49,14 +50,14 @@ def plan(
 
 def run_worlds(
     cells: Sequence[Cell], config: Config, path: Path, jobs: int = 1,
-    progress: Progress | None = None, fresh_bars: int = 0,
+    progress: Progress | None = None, fresh_bars: int = 0, mine: Mine | None = None,
 ) -> None:  # fmt: skip
     """Answer every world that the file does not hold yet and append what was said.
 
     Args:
         path: CSV file; made if it is not there.
         jobs: processes side by side.
-        fresh_bars: see `answer_world`.
+        fresh_bars, mine: see `answer_world`.
     """
     kept = read_rows(path) if path.exists() else []
     done = {cell_key(row) for row in kept}
@@ -65,7 +66,7 @@ def run_worlds(
     _write_whole(path, kept)
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        for number, rows in enumerate(_answered(todo, config, jobs, fresh_bars)):
+        for number, rows in enumerate(_answered(todo, config, jobs, fresh_bars, mine)):
             writer.writerows(rows)
             file.flush()
             os.fsync(file.fileno())
@@ -84,23 +85,25 @@ def _write_whole(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _answered(
-    cells: Sequence[Cell], config: Config, jobs: int, fresh_bars: int
+    cells: Sequence[Cell], config: Config, jobs: int, fresh_bars: int, mine: Mine | None
 ) -> Iterator[list[Row]]:
     if jobs == 1:
-        yield from (answer_cell(cell, config, fresh_bars) for cell in cells)
+        yield from (answer_cell(cell, config, fresh_bars, mine) for cell in cells)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(answer_cell, cell, config, fresh_bars) for cell in cells]
+        waiting = [pool.submit(answer_cell, cell, config, fresh_bars, mine) for cell in cells]
         for finished in as_completed(waiting):
             yield finished.result()
 
 
-def answer_cell(cell: Cell, config: Config, fresh_bars: int = 0) -> list[Row]:
+def answer_cell(
+    cell: Cell, config: Config, fresh_bars: int = 0, mine: Mine | None = None
+) -> list[Row]:
     """Return the rows of one world; one row that says so where the study failed."""
     common = {"block": cell.block, "kind": cell.kind, "gain": f"{cell.gain:g}"}
     common |= {"hours": str(cell.hours), "world": str(cell.world)}
     try:
-        rows = answer_world(config, cell, fresh_bars)
+        rows = answer_world(config, cell, fresh_bars, mine)
     except MoodtapeError as exc:
         return [{**common, "word": FAILED, "reasons": str(exc)}]
     return [{**row, **common} for row in rows]

@@ -13,8 +13,11 @@ import numpy as np
 
 from moodtape.calendars import get_calendar
 from moodtape.calibrate.fresh import expected_gains
+from moodtape.calibrate.mine import Mine, draw_like
 from moodtape.calibrate.worlds import World, draw_world
+from moodtape.clock import parse_duration
 from moodtape.config import Config
+from moodtape.config.project import MarketSection
 from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.arms import arms_of
 from moodtape.forecaster.dataset import Dataset, Request
@@ -25,13 +28,11 @@ from moodtape.forecaster.reach import reach_of
 from moodtape.forecaster.rows import RowMaker
 from moodtape.forecaster.seeds import child_seed
 from moodtape.forecaster.splits import make_folds
-from moodtape.forecaster.texts import Texts
 from moodtape.records import Span
 from moodtape.settings import bundled_config
 from moodtape.study.ablate import run_ablation
 from moodtape.study.ground import Ground, Question
 
-SYMBOL, STREAM, HOUR = "BTC", "news", timedelta(hours=1)
 BLOCKS = {"develop": 1, "certify": 2}
 """Disjoint blocks of seeds: one to try rules on, one that is run once for each change of them."""
 
@@ -57,15 +58,21 @@ class Cell:
         return child_seed(BLOCKS[self.block], "world", self.kind, self.hours, self.gain, self.world)
 
 
-def answer_world(config: Config, cell: Cell, fresh_bars: int = 0) -> list[dict[str, Any]]:
+def answer_world(
+    config: Config, cell: Cell, fresh_bars: int = 0, mine: Mine | None = None
+) -> list[dict[str, Any]]:
     """Return what a study says of one world: a row a target, with the truth beside the word.
 
     Args:
         fresh_bars: bars of the same world on which it is measured what the fitted models are
             worth; 0 leaves that out.
+        mine: what worlds of a kind of MINE_KINDS are like.
     """
-    started = time.process_time()
-    world = draw_world(np.random.default_rng(cell.seed), cell.kind, cell.hours, cell.gain)
+    started, rng = time.process_time(), np.random.default_rng(cell.seed)
+    if mine is not None:
+        world = draw_like(rng, mine, cell.kind, cell.gain)
+    else:
+        world = draw_world(rng, cell.kind, cell.hours, cell.gain)
     config = config.model_copy(update={"seed": cell.seed})
     ground = ground_of_world(world, config)
     outcome = run_ablation(ground, audit_clean=True, words_alone=True)
@@ -119,30 +126,23 @@ def _drawn(block: str, kind: str, gain: float, bars: int, settings: str) -> Data
 def world_dataset(world: World, config: Config, until: datetime | None = None) -> Dataset:
     """Return a world's features and answers, by the line's own code.
 
+    Decisions begin where what they look back on is there.
+
     Args:
-        until: end of the decisions; that of the bars by default.
+        until: end of the decisions; that of the world by default.
     """
     import pandas as pd
 
-    calendar = get_calendar("24/7")
-    opens = world.bars["open_time"]
-    first, end = opens.iloc[0].to_pydatetime(), opens.iloc[-1].to_pydatetime() + HOUR
-    reach = reach_of(config, calendar, HOUR, first)
-    span = Span(min(first + reach, end), until or end + timedelta(minutes=2))
-    texts = Texts(
-        sums=world.sums,
-        seen=world.sums[["source", "hour"]],
-        coverage=pd.DataFrame(
-            {
-                "source": [STREAM], "collection": ["world"], "covered_from": [first],
-                "covered_until": [end], "state": ["crawled"],
-            }
-        ),
-        polls=pd.DataFrame({"source": [], "hour": pd.DatetimeIndex([], tz="UTC")}),
+    calendar, interval = (
+        get_calendar(config.market.calendar), parse_duration(config.market.interval),
     )  # fmt: skip
-    maker = RowMaker(config, calendar, HOUR, span, reach, (STREAM,), ())
-    symbols, metrics = (SYMBOL,), {SYMBOL: pd.DataFrame()}
-    return stack(symbols, make_blocks(maker, symbols, {SYMBOL: world.bars}, texts, metrics), maker)
+    first = world.bars["open_time"].iloc[0].to_pydatetime()
+    reach = reach_of(config, calendar, interval, first)
+    since = max(world.span.since, min(first + reach, world.span.until))
+    span, symbols = Span(since, until or world.span.until), (world.symbol,)
+    maker = RowMaker(config, calendar, interval, span, reach, world.streams, ())
+    bars, metrics = {world.symbol: world.bars}, {world.symbol: pd.DataFrame()}
+    return stack(symbols, make_blocks(maker, symbols, bars, world.texts, metrics), maker)
 
 
 def ground_of_world(world: World, config: Config) -> Ground:
@@ -153,31 +153,41 @@ def ground_of_world(world: World, config: Config) -> Ground:
         dataset = world_dataset(world, config, held.since)
     arms = arms_of(config, dataset, SENTIMENT, bundled_config("ablation.toml"))
     folds = make_folds(dataset, config.network.lookback_bars, config.walk_forward)
-    request = Request((SYMBOL,), dataset.span.until, "world", dataset.span)
+    request = Request((world.symbol,), dataset.span.until, "world", dataset.span)
     # A world's tone was scored by nobody, so no scorer can have read its future.
     young = dataset.span.since - timedelta(days=365)
     return Ground(config, Question(), request, dataset, tuple(arms), tuple(folds), young, (), held)
 
 
 def settings_for_worlds(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Return a config with the linear forecaster alone and some sections changed.
+    """Return a config for hourly worlds of one asset, with some sections changed.
+
+    It is that of `settings_like_mine` but for the market, which is not the user's.
+    """
+    return settings_like_mine(config.model_copy(update={"market": MarketSection()}), changes)
+
+
+def settings_like_mine(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Return a config with the linear forecaster and the first asset alone.
 
     Fitted baselines are left out for cost: without them `helps` is said more easily. So is what
     forecasts rest on, which no word uses.
+
+    Args:
+        changes: further settings by section.
     """
-    made = config.model_copy(
-        update={
-            "verdict": config.verdict.model_copy(update={"forecaster": "linear"}),
-            "ablation": config.ablation.model_copy(
-                update={"claims": ("tone",), "also": (), "baselines": (), "importance_draws": 0}
-            ),
-            "features": config.features.model_copy(
-                update={"groups": ("price", "calendar", "sentiment")}
-            ),
-        }
-    )
+    sections: dict[str, dict[str, Any]] = {
+        "market": {"symbols": config.market.symbols[:1]},
+        "verdict": {"forecaster": "linear"},
+        "ablation": {
+            "claims": ("tone",), "also": (), "baselines": (), "importance_draws": 0,
+            "subject": "sentiment",
+        },
+        "features": {"groups": ("price", "calendar", "sentiment"), "others": False},
+    }  # fmt: skip
+    for name, values in changes.items():
+        sections[name] = {**sections.get(name, {}), **values}
     updates = {
-        name: getattr(made, name).model_copy(update=dict(values))
-        for name, values in changes.items()
+        name: getattr(config, name).model_copy(update=values) for name, values in sections.items()
     }
-    return made.model_copy(update=updates)
+    return config.model_copy(update=updates)

@@ -16,10 +16,13 @@ Bars have fat tails, clusters of volatility, hours of the day, jumps and holes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from moodtape.forecaster.texts import Texts
+from moodtape.records import Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,10 @@ EFFECTS = ("return", "volatility")
 KINDS = (*NO_EFFECT, *EFFECTS)
 
 START = datetime(2022, 1, 3, tzinfo=UTC)
+DELAY = timedelta(minutes=2)
+"""The last decision comes so long after the last close."""
+
+SYMBOL, STREAM = "BTC", "news"
 STEPS = 12
 """Moves inside one bar; its high and low come from them."""
 
@@ -75,17 +82,25 @@ LOOK_BACK = (61, 168)
 
 @dataclass(frozen=True)
 class World:
-    """One drawn world.
+    """One drawn world: bars and texts as `forecaster.loading` reads them of a warehouse.
 
-    bars: as `storage.read.bar_versions` gives them. sums: as `storage.read.hourly_sums`.
-    gains: by target name, what share of its loss an oracle of the tone would save; about
-        that share for `direction`.
+    bars: as `storage.read.bar_versions` gives them. streams: of the texts that are columns.
+    span: of the decisions. gains: by target name, what share of its loss an oracle of the tone
+        would save; about that share for `direction`.
     """
 
     kind: str
+    symbol: str
     bars: pd.DataFrame
-    sums: pd.DataFrame
+    texts: Texts
+    streams: tuple[str, ...]
+    span: Span
     gains: dict[str, float]
+
+    @property
+    def sums(self) -> pd.DataFrame:
+        """Return the hourly sums of the texts."""
+        return self.texts.sums
 
 
 def draw_world(rng: np.random.Generator, kind: str, hours: int, gain: float = 0.0) -> World:
@@ -111,9 +126,10 @@ def draw_world(rng: np.random.Generator, kind: str, hours: int, gain: float = 0.
     rate = np.full(hours, 2.0)
     if kind == "counts":
         rate = 2.0 * np.exp(0.5 * np.tanh(moving_sum(np.abs(own), 0, 6) / 6 - 0.8))
-    return World(
-        kind, bars[there].reset_index(drop=True), _sums(rng, signal, rate), _gains(kind, gain)
-    )
+    bars = bars[there].reset_index(drop=True)
+    texts, until = _texts(_sums(rng, signal, rate)), bars["close_time"].iloc[-1].to_pydatetime()
+    span = Span(START, until + DELAY)
+    return World(kind, SYMBOL, bars, texts, (STREAM,), span, _gains(kind, gain))
 
 
 def _gains(kind: str, gain: float) -> dict[str, float]:
@@ -194,13 +210,28 @@ def _sums(rng: np.random.Generator, signal: Floats, rate: Floats) -> pd.DataFram
     squares = n * (mean**2 + 0.04)
     return pd.DataFrame(
         {
-            "symbol": "BTC", "source": "news", "collection": "world",
+            "symbol": SYMBOL, "source": STREAM, "collection": "world",
             "hour": pd.date_range(START, periods=len(n), freq="h").as_unit("us"),
             "n": n, "n_stale": 0, "n_repost": 0,
             "sum_tone": np.round(1e6 * n * mean).astype("int64"),
             "sum_tone_squared": np.round(1e12 * squares).astype("int64"),
         }
     )  # fmt: skip
+
+
+def _texts(sums: pd.DataFrame) -> Texts:
+    """Return texts that were watched from the first hour to the last."""
+    import pandas as pd
+
+    hours = sums["hour"]
+    coverage = pd.DataFrame(
+        {
+            "source": [STREAM], "collection": ["world"], "covered_from": [hours.iloc[0]],
+            "covered_until": [hours.iloc[-1] + pd.Timedelta(hours=1)], "state": ["crawled"],
+        }
+    )  # fmt: skip
+    polls = pd.DataFrame({"source": [], "hour": pd.DatetimeIndex([], tz="UTC")})
+    return Texts(sums, sums[["source", "hour"]], coverage, polls)
 
 
 def autoregression(rng: np.random.Generator, count: int, memory: float) -> Floats:

@@ -35,6 +35,14 @@ def calibrate(
         list[float] | None,
         typer.Option(help="Size of an effect, a share of the loss; may be repeated."),
     ] = None,
+    like_mine: Annotated[
+        bool,
+        typer.Option(
+            "--like-mine",
+            help="Worlds like the project's own bars and texts of its first asset, in another"
+            " order; their length is that of the texts.",
+        ),
+    ] = False,
     block: Annotated[
         str, typer.Option(help="Seeds: develop to try rules on, certify once for each change.")
     ] = "develop",
@@ -69,25 +77,38 @@ def calibrate(
 ) -> None:
     """Measure how often the words are wrong, on drawn worlds whose truth is known."""
     from moodtape.calibrate.log import log_run
+    from moodtape.calibrate.mine import MINE_KINDS, read_mine
     from moodtape.calibrate.rates import coverage, error_rates, power
     from moodtape.calibrate.run import cell_key, plan, read_rows, run_worlds
-    from moodtape.calibrate.study import BLOCKS, settings_for_worlds
+    from moodtape.calibrate.study import BLOCKS, settings_for_worlds, settings_like_mine
     from moodtape.calibrate.worlds import KINDS
+    from moodtape.study.project import refresh_hours_if_dirty, warehouse_of
 
-    kinds, gains = tuple(kind or KINDS), tuple(gain or (0.02, 0.05))
-    if unknown := sorted(set(kinds) - set(KINDS)):
-        raise UsageError(f"--kind {unknown[0]!r} is none of {', '.join(KINDS)}.")
+    known = MINE_KINDS if like_mine else KINDS
+    kinds, gains = tuple(kind or known), tuple(gain or (0.02, 0.05))
+    if unknown := sorted(set(kinds) - set(known)):
+        raise UsageError(f"--kind {unknown[0]!r} is none of {', '.join(known)}.")
     if block not in BLOCKS:
         raise UsageError(f"--block {block!r} is none of {', '.join(BLOCKS)}.")
     if not all(0 < g < 0.5 for g in gains):
         raise UsageError("--gain is a share of the loss, above 0 and below a half.")
+    if like_mine and fresh_bars:
+        raise UsageError("--fresh-bars are drawn of a law; --like-mine has none.")
     settings = settings_of(project, config, {"target.horizons": horizon})
     changes = {} if planted_draws is None else {"verdict": {"planted_draws": planted_draws}}
-    chosen = settings_for_worlds(settings.config, changes)
+    mine = None
+    if like_mine:
+        refresh_hours_if_dirty(settings)
+        chosen = settings_like_mine(settings.config, changes)
+        mine = read_mine(warehouse_of(settings), chosen)
+        hours = len(mine.hours)
+    else:
+        chosen = settings_for_worlds(settings.config, changes)
     cells = plan(block, kinds, gains, hours, worlds)
-    log_run(out, chosen, fresh_bars, None, utc_now(), command_line())
+    like = mine.fingerprint if mine else None
+    log_run(out, chosen, fresh_bars, like, utc_now(), command_line())
     with steps(quiet or as_json) as told:
-        run_worlds(cells, chosen, out, jobs, told, fresh_bars)
+        run_worlds(cells, chosen, out, jobs, told, fresh_bars, mine)
     wanted = {cell.key for cell in cells}
     rows = [row for row in read_rows(out) if cell_key(row) in wanted]
     errors, found, held = error_rates(rows), power(rows), coverage(rows)

@@ -74,16 +74,16 @@ def echoed(
         train = fold.train[dataset.symbol[fold.train] == symbol]
         if not len(train):
             continue
-        x = _standardised(dataset.history[own], np.searchsorted(own, train))
+        x = standardised(dataset.history[own], np.searchsorted(own, train))
         fitted = np.zeros((len(own), tone.shape[1]))
         for column in range(tone.shape[1]):
             there = train[present[train, column]]
             if len(there):
-                fitted[:, column] = _fit(x, tone[own, column], np.searchsorted(own, there))
+                fitted[:, column] = fitted_values(x, tone[own, column], np.searchsorted(own, there))
         first, last = np.searchsorted(own, [train.min(), train.max()])
         rng = generator(seed, "echo", dataset.symbols[symbol], fold.number, draw)
         source = residual_rows(dataset.open_time[own], first, last + 1, rng)
-        residuals = _carried((tone[own] - fitted), present[own], first, last + 1)
+        residuals = carried((tone[own] - fitted), present[own], first, last + 1)
         result[own] = fitted + residuals[source]
     return np.where(present, result, 0.0)
 
@@ -119,7 +119,7 @@ def residual_rows(
     return source
 
 
-def _standardised(history: Floats, train: Rows) -> Floats:
+def standardised(history: Floats, train: Rows) -> Floats:
     """Return the history in units of its training rows, zero where missing, cut at five."""
     from moodtape.forecaster.scaling import Scaler
 
@@ -127,7 +127,7 @@ def _standardised(history: Floats, train: Rows) -> Floats:
     return Scaler.fit(history, one, train, 1).apply(history, one)
 
 
-def _fit(x: Floats, y: Floats, train: Rows) -> Floats:
+def fitted_values(x: Floats, y: Floats, train: Rows) -> Floats:
     """Return fitted values of every row from a regression on the training rows. (n,)"""
     design = np.column_stack([x, np.ones(len(x))])
     part = design[train]
@@ -137,7 +137,7 @@ def _fit(x: Floats, y: Floats, train: Rows) -> Floats:
     return np.asarray(design @ weights)
 
 
-def _carried(residuals: Floats, present: Mask, first: int, stop: int) -> Floats:
+def carried(residuals: Floats, present: Mask, first: int, stop: int) -> Floats:
     """Return residuals of the training rows; one that is missing is that of the row before.
 
     The first ones, where none came before, are zero; so are all others outside.

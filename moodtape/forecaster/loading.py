@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -55,6 +56,18 @@ def load_dataset(warehouse: Warehouse, config: Config, request: Request) -> Data
     return dataset
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What a warehouse holds for a request, as known by its `as_of`.
+
+    bars: every version by symbol, those of peers last. metrics: by symbol.
+    """
+
+    bars: Mapping[str, pd.DataFrame]
+    texts: Texts
+    metrics: Mapping[str, pd.DataFrame]
+
+
 def load_variants(
     warehouse: Warehouse,
     config: Config,
@@ -62,10 +75,43 @@ def load_variants(
     changes: Sequence[Callable[[Texts], Texts]],
 ) -> list[Dataset]:
     """Read once what was known by `as_of`, and return a dataset for each change of its texts."""
+    stored = read_stored(warehouse, config, request)
+    bars, metrics = stored.bars, stored.metrics
+    interval, calendar = (
+        parse_duration(config.market.interval), get_calendar(config.market.calendar),
+    )  # fmt: skip
+    delay = timedelta(seconds=config.clock.decision_delay_s)
+    span = _span(request, {s: bars[s] for s in request.symbols}, delay)
+    reach = reach_of(config, calendar, interval, span.since)
+    texts = stored.texts.near(span, reach)
+    streams = request.streams
+    if streams is None:
+        streams = _streams(texts, config.sentiment.sources, config.sentiment.market_texts)
+    chosen = request.metrics
+    if chosen is None:
+        chosen = _metric_names(metrics, span)
+    others = config.features.others and len(bars) > 1
+    maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, others)
+    _require_bars(maker, request.symbols, bars)
+    return [
+        stack(
+            request.symbols,
+            make_blocks(maker, request.symbols, bars, change(texts), metrics),
+            maker,
+        )
+        for change in changes
+    ]
+
+
+def read_stored(warehouse: Warehouse, config: Config, request: Request) -> Stored:
+    """Return what a warehouse holds for a request.
+
+    Raises:
+        ConfigError: the features leave out the price.
+    """
     if PRICE not in config.features.groups:
         raise ConfigError("features.groups must hold 'price': the baselines are made of it.")
     interval = parse_duration(config.market.interval)
-    calendar = get_calendar(config.market.calendar)
     peers = peers_of(config, request.symbols)
     with warehouse.read() as connection:
         series = [
@@ -105,27 +151,7 @@ def load_variants(
         metrics = {
             s: read.metric_versions(connection, s, allowed, request.as_of) for s in request.symbols
         }
-    delay = timedelta(seconds=config.clock.decision_delay_s)
-    span = _span(request, {s: bars[s] for s in request.symbols}, delay)
-    reach = reach_of(config, calendar, interval, span.since)
-    texts = Texts(sums, seen, coverage, polls, lost).near(span, reach)
-    streams = request.streams
-    if streams is None:
-        streams = _streams(texts, sources, config.sentiment.market_texts)
-    chosen = request.metrics
-    if chosen is None:
-        chosen = _metric_names(metrics, span)
-    others = config.features.others and len(series) > 1
-    maker = RowMaker(config, calendar, interval, span, reach, streams, chosen, others)
-    _require_bars(maker, request.symbols, bars)
-    return [
-        stack(
-            request.symbols,
-            make_blocks(maker, request.symbols, bars, change(texts), metrics),
-            maker,
-        )
-        for change in changes
-    ]
+    return Stored(bars, Texts(sums, seen, coverage, polls, lost), metrics)
 
 
 def peers_of(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
