@@ -128,6 +128,8 @@ def print_answers(results: Mapping[str, Any]) -> None:
     say(f"Audit: {state} in {audited['checked']:,} numbers at {len(audited['cuts'])} cuts.")
     if results["lead_lag"]["sentence"]:
         say(results["lead_lag"]["sentence"])
+    if results["learnt"]["sentence"]:
+        say(results["learnt"]["sentence"])
     say(results["holdout"]["sentence"])
     kept = "" if results["deviations"] else ", kept"
     say(f"Plan: {results['provenance']['plan']}, written before any test row was read{kept}.")

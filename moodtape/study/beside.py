@@ -15,6 +15,7 @@ from moodtape.study.ablate import Outcome
 from moodtape.study.clocks import Bench, clock_rows, curve, loses_to_delay, one_bar
 from moodtape.study.ground import Ground
 from moodtape.study.holdout import HeldOut
+from moodtape.study.learnt import Learnt, without_learnt
 from moodtape.study.sentences import percent
 from moodtape.study.wordlist import word_list_rows
 
@@ -28,6 +29,7 @@ class Beside:
 
     clocks: the effect by other clocks than the stored one, from `clocks.clock_rows`.
     word_list: the effect of texts scored by the word list, of forecasters that say `helps`.
+    learnt: the effect without the texts that the scorer learned from.
     lead_lag: whether texts lead price or price leads texts.
     timing: tone against the bars around its decision.
     holdout: what was held out; opened, it can take a `helps` back.
@@ -35,6 +37,7 @@ class Beside:
 
     clocks: Sequence[Mapping[str, Any]] = ()
     word_list: Sequence[Mapping[str, Any]] = ()
+    learnt: Learnt = Learnt()  # noqa: RUF009 (a frozen value)
     lead_lag: Sequence[LeadLag] = ()
     timing: Sequence[Timing] = ()
     holdout: HeldOut = HeldOut()  # noqa: RUF009 (a frozen value)
@@ -45,6 +48,7 @@ def beside_of(ground: Ground, outcome: Outcome, bench: Bench, holdout: HeldOut) 
     return Beside(
         clocks=_clocks(ground, outcome, bench),
         word_list=word_list_rows(ground, bench, _helping(outcome)),
+        learnt=without_learnt(ground, bench, list(dict.fromkeys((LINEAR, *_helping(outcome))))),
         lead_lag=lead_lag(ground.dataset),
         timing=timings(ground.dataset, ground.question.subject),
         holdout=holdout,
@@ -98,11 +102,19 @@ def notes_of(
     notes = []
     if loses_to_delay(beside.clocks, ground, name, question):
         notes.append("more than half of it is gone once everything is known one bar later")
-    for row in beside.word_list:
-        asked = (row["symbol"], row["target"], row["horizon_bars"])
-        if asked == question and row["forecaster"] == name:
-            low, high = (percent(end, "+") for end in row["interval"])
-            within = "" if row["upper"] is None else f", {low} to {high}"
-            gain = percent(row["effect"], "+")
-            notes.append(f"with texts scored by a word list the gain is {gain}{within}")
+    how = {
+        "with texts scored by a word list": beside.word_list,
+        "without the texts that the scorer learned from": beside.learnt.rows,
+    }
+    for where, rows in how.items():
+        for row in rows:
+            asked = (row["symbol"], row["target"], row["horizon_bars"])
+            if asked == question and row["forecaster"] == name:
+                notes.append(f"{where} the gain is {_gain(row)}")
     return tuple(notes)
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    low, high = (percent(end, "+") for end in row["interval"])
+    within = "" if row["upper"] is None else f", {low} to {high}"
+    return f"{percent(row['effect'], '+')}{within}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from moodtape.config import Config
 from moodtape.errors import InsufficientData
-from moodtape.forecaster.ablation import Study
-from moodtape.forecaster.arms import NULL
+from moodtape.forecaster.ablation import Rules, Study, run_study
+from moodtape.forecaster.arms import NULL, real_arm
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.evidence import Losses, interval_of, mean_loss, paired, target_losses
 from moodtape.forecaster.seeds import generator
@@ -17,6 +18,8 @@ from moodtape.forecaster.stats import FEWEST, PairedResult, Resamples, block_len
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from moodtape.study.ground import Ground
 
     Floats = NDArray[np.float64]
 
@@ -42,6 +45,31 @@ def effect_row(
         "upper": None if result is None else result.upper_95 / null,
         "n": len(losses.fold),
     }
+
+
+def effect_rows(
+    ground: Ground, dataset: Dataset, forecasters: Sequence[str], purpose: str
+) -> list[dict[str, Any]]:
+    """Return `effect_row` of every question and some forecasters, on a study's folds and seeds.
+
+    Each is fitted again, with the group under test as it is in `dataset` and with it held
+    constant.
+
+    Args:
+        dataset: the study's, with other values in the columns of the group.
+    """
+    arms = [next(arm for arm in ground.arms if arm.name == NULL), real_arm(ground.arms)]
+    rows = []
+    for forecaster in forecasters:
+        study = run_study(
+            dataset, ground.folds, arms, ground.config, forecaster, rules=Rules({}, {})
+        )
+        for number, symbol in enumerate(dataset.symbols):
+            for key, target in dataset.targets.items():
+                asked = {"symbol": symbol, "target": target.name}
+                row = effect_row(study, dataset, ground.config, number, key, purpose)
+                rows.append({**asked, "horizon_bars": target.horizon_bars, **row})
+    return rows
 
 
 def gain_of(losses: Losses, study: Study) -> Floats:

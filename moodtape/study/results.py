@@ -25,6 +25,7 @@ from moodtape.study.evaluation import importance_rows
 from moodtape.study.further import further_results
 from moodtape.study.ground import Ground
 from moodtape.study.holdout import asked_of, holdout_results, speaks_against, taken_back, weakened
+from moodtape.study.learnt import learnt_results
 from moodtape.study.lost import lost_caveat, lost_texts
 from moodtape.study.rivals import rival_results
 from moodtape.study.sentences import LOSS_NAMES, sentence, standing
@@ -135,6 +136,7 @@ def ablation_results(
         "lead_lag": lead_lag_results(beside.lead_lag),
         "timing": [asdict(row) for row in beside.timing],
         "word_list": list(beside.word_list),
+        "learnt": learnt_results(beside.learnt),
         "holdout": holdout_results(beside.holdout),
         "cells": [dict(cell) for cell in outcome.cells],
         "provenance": outcome_provenance(ground, outcome, command),

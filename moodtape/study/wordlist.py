@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from moodtape.forecaster.ablation import Rules, run_study
-from moodtape.forecaster.arms import NULL, real_arm
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.loading import load_dataset
 from moodtape.nlp.lexicon import LexiconScorer
@@ -24,7 +22,7 @@ from moodtape.storage.hours import refresh_hours
 from moodtape.storage.perturb import Scratch, open_scratch
 from moodtape.storage.scores import store_scores
 from moodtape.study.clocks import Bench
-from moodtape.study.effects import effect_row
+from moodtape.study.effects import effect_rows
 from moodtape.study.ground import Ground
 from moodtape.study.near import near_of
 
@@ -41,18 +39,7 @@ def word_list_rows(ground: Ground, bench: Bench, forecasters: list[str]) -> list
         return []
     bench.tell("texts by the word list")
     dataset = _dataset(ground, bench, name)
-    arms = [next(arm for arm in ground.arms if arm.name == NULL), real_arm(ground.arms)]
-    rows = []
-    for forecaster in forecasters:
-        study = run_study(
-            dataset, ground.folds, arms, ground.config, forecaster, rules=Rules({}, {})
-        )
-        for number, symbol in enumerate(dataset.symbols):
-            for key, target in dataset.targets.items():
-                asked = {"symbol": symbol, "target": target.name}
-                row = effect_row(study, dataset, ground.config, number, key, "word list")
-                rows.append({**asked, "horizon_bars": target.horizon_bars, **row})
-    return rows
+    return effect_rows(ground, dataset, forecasters, "word list")
 
 
 def _dataset(ground: Ground, bench: Bench, scorer: str) -> Dataset:
