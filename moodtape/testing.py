@@ -160,7 +160,7 @@ def _texts(
 
     of_phrase = {}
     for phrase in (*RISES, *FALLS, *RESTS):
-        negative, _, positive = probabilities(tone(_headline(symbol, phrase, "Lisbon", 1)))
+        negative, _, positive = probabilities(tone(headline(symbol, phrase, "Lisbon", 1)))
         of_phrase[phrase] = positive - negative
     mood = _autoregression(rng, hours, 0.7)
     hour = np.repeat(np.arange(hours), rng.poisson(an_hour, hours))
@@ -172,7 +172,7 @@ def _texts(
     for i, leaning in enumerate(lean):
         phrases = RISES if leaning > 0.6 else FALLS if leaning < -0.6 else RESTS
         phrase = phrases[pick[0, i] % len(phrases)]
-        titles.append(_headline(symbol, phrase, DESKS[pick[1, i] % len(DESKS)], pick[2, i]))
+        titles.append(headline(symbol, phrase, DESKS[pick[1, i] % len(DESKS)], pick[2, i]))
         tones[i] = of_phrase[phrase]
     published = _instants(start, hour * 3600 + second)
     table = pd.DataFrame(
@@ -188,7 +188,7 @@ def _texts(
     return table, np.bincount(hour, tones, hours) / np.maximum(count, 1)
 
 
-def _headline(symbol: str, phrase: str, desk: str, number: int) -> str:
+def headline(symbol: str, phrase: str, desk: str, number: int) -> str:
     """Return a title whose words are not repeated, so that none counts as a repost."""
     return f"{symbol} {phrase} while {desk} desk {number} reads the tape"
 

@@ -12,28 +12,28 @@ from datetime import datetime
 from pathlib import Path
 
 from moodtape import __version__
+from moodtape.calibrate.study import Way
 from moodtape.clock import iso
 from moodtape.config import Config
 from moodtape.errors import UsageError
 from moodtape.forecaster.runs import config_hash
 
-SAME = ("config_hash", "fresh_bars", "rule", "like")
+SAME = ("config_hash", "fresh_bars", "from_texts", "rule", "like")
 """What all runs of a file have in common."""
 
 
-def log_run(
-    path: Path, config: Config, fresh_bars: int, like: str | None, now: datetime, command: str
-) -> None:
+def log_run(path: Path, config: Config, way: Way, now: datetime, command: str) -> None:
     """Enter a run into the log of its file of worlds.
 
     Args:
-        path: of the worlds. like: hash of the bars and texts that worlds are made like, if any.
+        path: of the worlds.
     Raises:
         UsageError: the file holds worlds that were measured in another way.
     """
     line = {
         "at": iso(now), "command": command, "version": __version__, "rule": rule_hash(),
-        "config_hash": config_hash(config), "fresh_bars": fresh_bars, "like": like,
+        "config_hash": config_hash(config), "fresh_bars": way.fresh_bars,
+        "from_texts": way.from_texts, "like": way.mine.fingerprint if way.mine else None,
     }  # fmt: skip
     log = path.with_name(path.name + ".runs.jsonl")
     before = [json.loads(text) for text in log.read_text().splitlines()] if log.exists() else []

@@ -15,9 +15,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from moodtape.calibrate.mine import Mine
 from moodtape.calibrate.rates import FAILED
-from moodtape.calibrate.study import Cell, answer_world
+from moodtape.calibrate.study import DRAWN, Cell, Way, answer_world
 from moodtape.calibrate.worlds import EFFECTS
 from moodtape.config import Config
 from moodtape.errors import MoodtapeError, UnreadableFile
@@ -50,14 +49,13 @@ def plan(
 
 def run_worlds(
     cells: Sequence[Cell], config: Config, path: Path, jobs: int = 1,
-    progress: Progress | None = None, fresh_bars: int = 0, mine: Mine | None = None,
+    progress: Progress | None = None, way: Way = DRAWN,
 ) -> None:  # fmt: skip
     """Answer every world that the file does not hold yet and append what was said.
 
     Args:
         path: CSV file; made if it is not there.
         jobs: processes side by side.
-        fresh_bars, mine: see `answer_world`.
     """
     kept = read_rows(path) if path.exists() else []
     done = {cell_key(row) for row in kept}
@@ -66,7 +64,7 @@ def run_worlds(
     _write_whole(path, kept)
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        for number, rows in enumerate(_answered(todo, config, jobs, fresh_bars, mine)):
+        for number, rows in enumerate(_answered(todo, config, jobs, way)):
             writer.writerows(rows)
             file.flush()
             os.fsync(file.fileno())
@@ -84,26 +82,22 @@ def _write_whole(path: Path, rows: Sequence[Row]) -> None:
     scratch.replace(path)
 
 
-def _answered(
-    cells: Sequence[Cell], config: Config, jobs: int, fresh_bars: int, mine: Mine | None
-) -> Iterator[list[Row]]:
+def _answered(cells: Sequence[Cell], config: Config, jobs: int, way: Way) -> Iterator[list[Row]]:
     if jobs == 1:
-        yield from (answer_cell(cell, config, fresh_bars, mine) for cell in cells)
+        yield from (answer_cell(cell, config, way) for cell in cells)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(answer_cell, cell, config, fresh_bars, mine) for cell in cells]
+        waiting = [pool.submit(answer_cell, cell, config, way) for cell in cells]
         for finished in as_completed(waiting):
             yield finished.result()
 
 
-def answer_cell(
-    cell: Cell, config: Config, fresh_bars: int = 0, mine: Mine | None = None
-) -> list[Row]:
+def answer_cell(cell: Cell, config: Config, way: Way = DRAWN) -> list[Row]:
     """Return the rows of one world; one row that says so where the study failed."""
     common = {"block": cell.block, "kind": cell.kind, "gain": f"{cell.gain:g}"}
     common |= {"hours": str(cell.hours), "world": str(cell.world)}
     try:
-        rows = answer_world(config, cell, fresh_bars, mine)
+        rows = answer_world(config, cell, way)
     except MoodtapeError as exc:
         return [{**common, "word": FAILED, "reasons": str(exc)}]
     return [{**row, **common} for row in rows]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from moodtape.calendars import get_calendar
 from moodtape.calibrate.fresh import expected_gains
 from moodtape.calibrate.mine import Mine, draw_like
 from moodtape.calibrate.worlds import World, draw_world
+from moodtape.calibrate.written import written_ground
 from moodtape.clock import parse_duration
 from moodtape.config import Config
 from moodtape.config.project import MarketSection
@@ -58,27 +59,35 @@ class Cell:
         return child_seed(BLOCKS[self.block], "world", self.kind, self.hours, self.gain, self.world)
 
 
-def answer_world(
-    config: Config, cell: Cell, fresh_bars: int = 0, mine: Mine | None = None
-) -> list[dict[str, Any]]:
-    """Return what a study says of one world: a row a target, with the truth beside the word.
+@dataclass(frozen=True)
+class Way:
+    """How worlds are made and measured.
 
-    Args:
-        fresh_bars: bars of the same world on which it is measured what the fitted models are
-            worth; 0 leaves that out.
-        mine: what worlds of a kind of MINE_KINDS are like.
+    fresh_bars: bars of the same world on which it is measured what the fitted models are worth;
+        0 leaves that out.
+    from_texts: the texts of a world are written out, imported and scored.
+    mine: what worlds of a kind of MINE_KINDS are like.
     """
+
+    fresh_bars: int = 0
+    from_texts: bool = False
+    mine: Mine | None = None
+
+
+def answer_world(config: Config, cell: Cell, way: Way = Way()) -> list[dict[str, Any]]:
+    """Return what a study says of one world: a row a target, with the truth beside the word."""
     started, rng = time.process_time(), np.random.default_rng(cell.seed)
-    if mine is not None:
-        world = draw_like(rng, mine, cell.kind, cell.gain)
+    if way.mine is not None:
+        world = draw_like(rng, way.mine, cell.kind, cell.gain)
     else:
         world = draw_world(rng, cell.kind, cell.hours, cell.gain)
     config = config.model_copy(update={"seed": cell.seed})
-    ground = ground_of_world(world, config)
+    make = partial(written_ground, rng=rng) if way.from_texts else ground_of_world
+    ground = make(world, config)
     outcome = run_ablation(ground, audit_clean=True, words_alone=True)
     expected: Mapping[str, float] = {}
-    if fresh_bars:
-        expected = expected_gains(ground, _fresh(config, cell, fresh_bars))
+    if way.fresh_bars:
+        expected = expected_gains(ground, _fresh(config, cell, way.fresh_bars))
     taken = round(time.process_time() - started, 2)
     return [
         {**row_of(answer, expected), "seed": cell.seed, "truth": world.gains[answer.target],

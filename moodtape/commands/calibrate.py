@@ -43,6 +43,14 @@ def calibrate(
             " order; their length is that of the texts.",
         ),
     ] = False,
+    from_texts: Annotated[
+        bool,
+        typer.Option(
+            "--from-texts",
+            help="Write the texts of a world out, import and score them: the whole line, by the"
+            " lexicon.",
+        ),
+    ] = False,
     block: Annotated[
         str, typer.Option(help="Seeds: develop to try rules on, certify once for each change.")
     ] = "develop",
@@ -80,7 +88,7 @@ def calibrate(
     from moodtape.calibrate.mine import MINE_KINDS, read_mine
     from moodtape.calibrate.rates import coverage, error_rates, power
     from moodtape.calibrate.run import cell_key, plan, read_rows, run_worlds
-    from moodtape.calibrate.study import BLOCKS, settings_for_worlds, settings_like_mine
+    from moodtape.calibrate.study import BLOCKS, Way, settings_for_worlds, settings_like_mine
     from moodtape.calibrate.worlds import KINDS
     from moodtape.study.project import refresh_hours_if_dirty, warehouse_of
 
@@ -92,10 +100,16 @@ def calibrate(
         raise UsageError(f"--block {block!r} is none of {', '.join(BLOCKS)}.")
     if not all(0 < g < 0.5 for g in gains):
         raise UsageError("--gain is a share of the loss, above 0 and below a half.")
-    if like_mine and fresh_bars:
-        raise UsageError("--fresh-bars are drawn of a law; --like-mine has none.")
+    if like_mine and (fresh_bars or from_texts):
+        raise UsageError("--fresh-bars and --from-texts go with drawn worlds, not --like-mine.")
+    if from_texts and fresh_bars:
+        raise UsageError("--fresh-bars are no texts: give --from-texts or them.")
     settings = settings_of(project, config, {"target.horizons": horizon})
-    changes = {} if planted_draws is None else {"verdict": {"planted_draws": planted_draws}}
+    changes: dict[str, dict[str, Any]] = (
+        {} if planted_draws is None else {"verdict": {"planted_draws": planted_draws}}
+    )
+    if from_texts:
+        changes["sentiment"] = {"scorer": "lexicon"}
     mine = None
     if like_mine:
         refresh_hours_if_dirty(settings)
@@ -105,10 +119,10 @@ def calibrate(
     else:
         chosen = settings_for_worlds(settings.config, changes)
     cells = plan(block, kinds, gains, hours, worlds)
-    like = mine.fingerprint if mine else None
-    log_run(out, chosen, fresh_bars, like, utc_now(), command_line())
+    way = Way(fresh_bars, from_texts, mine)
+    log_run(out, chosen, way, utc_now(), command_line())
     with steps(quiet or as_json) as told:
-        run_worlds(cells, chosen, out, jobs, told, fresh_bars, mine)
+        run_worlds(cells, chosen, out, jobs, told, way)
     wanted = {cell.key for cell in cells}
     rows = [row for row in read_rows(out) if cell_key(row) in wanted]
     errors, found, held = error_rates(rows), power(rows), coverage(rows)

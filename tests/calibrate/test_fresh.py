@@ -10,6 +10,7 @@ import pytest
 from moodtape.calibrate.fresh import behind, expected_gains
 from moodtape.calibrate.study import (
     Cell,
+    Way,
     answer_world,
     ground_of_world,
     settings_for_worlds,
@@ -80,6 +81,6 @@ def test_a_strong_effect_is_worth_much_in_the_long_run(ground: Ground, fresh: Da
 
 
 def test_the_worth_is_written_beside_the_word() -> None:
-    rows = answer_world(CONFIG, Cell("develop", "return", 0.2, 2600, 0), 5000)
+    rows = answer_world(CONFIG, Cell("develop", "return", 0.2, 2600, 0), Way(5000))
     for row in rows:
         assert row["expected"] == pytest.approx(row["effect"], abs=0.1), row["target"]

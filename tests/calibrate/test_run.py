@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from moodtape.calibrate.log import log_run
 from moodtape.calibrate.rates import FAILED, Rate, coverage, error_rates, power
 from moodtape.calibrate.run import COLUMNS, answer_cell, plan, read_rows, run_worlds
-from moodtape.calibrate.study import Cell, settings_for_worlds
+from moodtape.calibrate.study import Cell, Way, settings_for_worlds
 from moodtape.config import Config
 from moodtape.errors import UnreadableFile, UsageError
 
@@ -129,11 +129,11 @@ def test_an_interval_holds_or_it_does_not() -> None:
 
 def test_a_file_takes_worlds_of_one_way_alone(tmp_path: Path) -> None:
     path, now = tmp_path / "worlds.csv", datetime(2026, 1, 1, tzinfo=UTC)
-    log_run(path, CONFIG, 0, None, now, "first")
-    log_run(path, CONFIG, 0, None, now, "again")
+    log_run(path, CONFIG, Way(), now, "first")
+    log_run(path, CONFIG, Way(), now, "again")
     run_worlds([], CONFIG, path)
     with pytest.raises(UsageError, match=r"another way \(fresh bars\)"):
-        log_run(path, CONFIG, 1000, None, now, "other")
+        log_run(path, CONFIG, Way(1000), now, "other")
     lines = (tmp_path / "worlds.csv.runs.jsonl").read_text().splitlines()
     assert [json.loads(line)["command"] for line in lines] == ["first", "again"]
 
