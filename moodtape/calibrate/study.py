@@ -74,7 +74,11 @@ class Way:
     mine: Mine | None = None
 
 
-def answer_world(config: Config, cell: Cell, way: Way = Way()) -> list[dict[str, Any]]:
+DRAWN = Way()
+"""As a rule: drawn by the hour, and only the words are asked for."""
+
+
+def answer_world(config: Config, cell: Cell, way: Way = DRAWN) -> list[dict[str, Any]]:
     """Return what a study says of one world: a row a target, with the truth beside the word."""
     started, rng = time.process_time(), np.random.default_rng(cell.seed)
     if way.mine is not None:
