@@ -77,9 +77,10 @@ def power(rows: Sequence[Row]) -> list[dict[str, Any]]:
                     for run in told
                 ]
                 helped = Rate(words.count(HELPS), len(words))
+                n = [int(r["n"]) for run in told for r in run if r["target"] == target]
                 found.append(
                     {**dict(zip(CELL, cell, strict=True)), "target": target, "truth": truth,
-                     "helps": helped}
+                     "helps": helped, "n": sum(n) / len(n)}
                 )  # fmt: skip
     return found
 

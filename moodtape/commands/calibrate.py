@@ -78,6 +78,10 @@ def calibrate(
     out: Annotated[
         Path, typer.Option(help="CSV of every world; what it holds already is not done again.")
     ] = Path("worlds.csv"),
+    svg: Annotated[
+        Path | None,
+        typer.Option(help="Picture of how often effects were said to help.", metavar="FILE"),
+    ] = None,
     config: ConfigFiles = None,
     project: Project = None,
     as_json: Json = False,
@@ -86,24 +90,21 @@ def calibrate(
     """Measure how often the words are wrong, on drawn worlds whose truth is known."""
     from moodtape.calibrate.log import log_run
     from moodtape.calibrate.mine import MINE_KINDS, read_mine
+    from moodtape.calibrate.plot import power_svg
     from moodtape.calibrate.rates import coverage, error_rates, power
     from moodtape.calibrate.run import cell_key, plan, read_rows, run_worlds
-    from moodtape.calibrate.study import BLOCKS, Way, settings_for_worlds, settings_like_mine
-    from moodtape.calibrate.worlds import KINDS
+    from moodtape.calibrate.study import Way, settings_for_worlds, settings_like_mine
+    from moodtape.calibrate.worlds import EFFECTS, KINDS
+    from moodtape.forecaster.runs import write_text
     from moodtape.study.project import refresh_hours_if_dirty, warehouse_of
 
     known = MINE_KINDS if like_mine else KINDS
     kinds, gains = tuple(kind or known), tuple(gain or (0.02, 0.05))
-    if unknown := sorted(set(kinds) - set(known)):
-        raise UsageError(f"--kind {unknown[0]!r} is none of {', '.join(known)}.")
-    if block not in BLOCKS:
-        raise UsageError(f"--block {block!r} is none of {', '.join(BLOCKS)}.")
-    if not all(0 < g < 0.5 for g in gains):
-        raise UsageError("--gain is a share of the loss, above 0 and below a half.")
-    if like_mine and (fresh_bars or from_texts):
-        raise UsageError("--fresh-bars and --from-texts go with drawn worlds, not --like-mine.")
-    if from_texts and fresh_bars:
-        raise UsageError("--fresh-bars are no texts: give --from-texts or them.")
+    _require(kinds, known, gains, block)
+    if svg is not None and not set(kinds) & {k for k in known if k.split()[-1] in EFFECTS}:
+        raise UsageError("--svg shows effects; the chosen --kind have none.")
+    if fresh_bars + from_texts and (like_mine or (fresh_bars and from_texts)):
+        raise UsageError("Give one of --fresh-bars, --from-texts and --like-mine.")
     settings = settings_of(project, config, {"target.horizons": horizon})
     changes: dict[str, dict[str, Any]] = (
         {} if planted_draws is None else {"verdict": {"planted_draws": planted_draws}}
@@ -126,6 +127,8 @@ def calibrate(
     wanted = {cell.key for cell in cells}
     rows = [row for row in read_rows(out) if cell_key(row) in wanted]
     errors, found, held = error_rates(rows), power(rows), coverage(rows)
+    if svg is not None:
+        write_text(svg, power_svg(found))
     if as_json:
         print_json(
             {
@@ -141,6 +144,20 @@ def calibrate(
         return
     _print(errors, found, held)
     note(f"Every world: {out}")
+
+
+def _require(
+    kinds: Sequence[str], known: Sequence[str], gains: Sequence[float], block: str
+) -> None:
+    """Refuse what no world has."""
+    from moodtape.calibrate.study import BLOCKS
+
+    if unknown := sorted(set(kinds) - set(known)):
+        raise UsageError(f"--kind {unknown[0]!r} is none of {', '.join(known)}.")
+    if block not in BLOCKS:
+        raise UsageError(f"--block {block!r} is none of {', '.join(BLOCKS)}.")
+    if not all(0 < gain < 0.5 for gain in gains):
+        raise UsageError("--gain is a share of the loss, above 0 and below a half.")
 
 
 def _print(

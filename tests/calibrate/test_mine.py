@@ -219,7 +219,7 @@ def test_the_command_reads_the_project(
     assert len({line["like"] for line in logged}) == 1
     with pytest.raises(UsageError, match="is none of mine"):
         told(capsys, project, kind=["echo"], out=out)
-    with pytest.raises(UsageError, match="fresh-bars"):
+    with pytest.raises(UsageError, match="one of --fresh-bars"):
         told(capsys, project, fresh_bars=1000, out=out)
 
 

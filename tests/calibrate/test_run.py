@@ -31,6 +31,7 @@ def row(world: int, word: str, **changes: Any) -> dict[str, Any]:
     usual = dict.fromkeys(COLUMNS, "")
     usual |= {"block": "develop", "kind": "nothing", "gain": "0", "hours": "2000"}
     usual |= {"world": str(world), "target": "return", "truth": "0.0", "margin": "0.005"}
+    usual |= {"n": "1000"}
     return usual | {"word": word, "cpu_s": "1.0"} | {k: str(v) for k, v in changes.items()}
 
 
@@ -161,6 +162,7 @@ def test_the_command_prints_rates_and_refuses_what_it_does_not_know(
     assert told["false_words"][0]["false"]["helps"]["n"] == 1
     calibrate(1, 2600, ["nothing"], None, out=out, project=tmp_path, quiet=True)
     assert "nothing" in capsys.readouterr().out
-    for wrong in ({"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}):
+    svg = {"kind": ["nothing"], "svg": tmp_path / "x.svg"}
+    for wrong in ({"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}, svg):
         with pytest.raises(UsageError):
             calibrate(1, 2600, out=out, project=tmp_path, **wrong)  # type: ignore[arg-type]
