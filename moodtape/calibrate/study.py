@@ -181,7 +181,7 @@ def settings_for_worlds(config: Config, changes: Mapping[str, Mapping[str, Any]]
 
 
 def settings_like_mine(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Return a config with the linear forecaster and the first asset alone.
+    """Return a config with one forecaster, the linear one by default, and the first asset alone.
 
     Fitted baselines are left out for cost: without them `helps` is said more easily. So is what
     forecasts rest on, which no word uses.

@@ -13,10 +13,12 @@ from moodtape.commands.console import note, print_json, print_table, say, steps
 from moodtape.commands.options import (
     ConfigFiles,
     Json,
+    Preset,
     Project,
     Quiet,
     command_line,
     settings_of,
+    study_overrides,
 )
 from moodtape.errors import UsageError
 
@@ -55,6 +57,14 @@ def calibrate(
         str, typer.Option(help="Seeds: develop to try rules on, certify once for each change.")
     ] = "develop",
     jobs: Annotated[int, typer.Option(help="Processes side by side.", min=1)] = 1,
+    forecaster: Annotated[
+        str | None,
+        typer.Option(
+            help="What gives the word: network, linear or boosting; linear by default, for cost.",
+            metavar="NAME",
+        ),
+    ] = None,
+    preset: Preset = None,
     horizon: Annotated[
         list[int] | None,
         typer.Option(help="Bars ahead; may be repeated. Those of the config by default."),
@@ -95,6 +105,7 @@ def calibrate(
     from moodtape.calibrate.run import cell_key, plan, read_rows, run_worlds
     from moodtape.calibrate.study import Way, settings_for_worlds, settings_like_mine
     from moodtape.calibrate.worlds import EFFECTS, KINDS
+    from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
     from moodtape.forecaster.runs import write_text
     from moodtape.study.project import refresh_hours_if_dirty, warehouse_of
 
@@ -105,10 +116,15 @@ def calibrate(
         raise UsageError("--svg shows effects; the chosen --kind have none.")
     if fresh_bars + from_texts and (like_mine or (fresh_bars and from_texts)):
         raise UsageError("Give one of --fresh-bars, --from-texts and --like-mine.")
-    settings = settings_of(project, config, {"target.horizons": horizon})
-    changes: dict[str, dict[str, Any]] = (
-        {} if planted_draws is None else {"verdict": {"planted_draws": planted_draws}}
+    settings = settings_of(
+        project, config, study_overrides(preset, horizons=horizon, forecaster=forecaster)
     )
+    told_by = settings.config.verdict.forecaster if forecaster else LINEAR
+    if fresh_bars and FORECASTERS[told_by].stochastic:
+        raise UsageError(f"--fresh-bars: what the {told_by} is worth hangs on its seeds, too.")
+    changes: dict[str, dict[str, Any]] = {"verdict": {"forecaster": told_by}}
+    if planted_draws is not None:
+        changes["verdict"]["planted_draws"] = planted_draws
     if from_texts:
         changes["sentiment"] = {"scorer": "lexicon"}
     mine = None

@@ -163,6 +163,24 @@ def test_the_command_prints_rates_and_refuses_what_it_does_not_know(
     calibrate(1, 2600, ["nothing"], None, out=out, project=tmp_path, quiet=True)
     assert "nothing" in capsys.readouterr().out
     svg = {"kind": ["nothing"], "svg": tmp_path / "x.svg"}
-    for wrong in ({"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}, svg):
+    seeds = {"forecaster": "network", "fresh_bars": 1000}
+    for wrong in ({"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}, svg, seeds):
         with pytest.raises(UsageError):
             calibrate(1, 2600, out=out, project=tmp_path, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_world_can_be_put_to_the_network() -> None:
+    config = settings_for_worlds(
+        Config(),
+        {
+            "verdict": {"forecaster": "network", "planted_draws": 0, "draws": 200},
+            "walk_forward": {"folds": 2},
+            "target": {"names": ("return",)},
+            "training": {"epochs": 1, "seeds": 3, "max_rows": 300},
+            "network": {"filters": 4, "market_units": 4, "sentiment_units": 4, "hidden": 4},
+        },
+    )
+    [row] = answer_cell(Cell("develop", "nothing", 0.0, 2600, 0), config)
+    assert (row["forecaster"], row["word"]) == ("network", "cannot tell")
+    assert float(row["low"]) < float(row["high"])
