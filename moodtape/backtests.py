@@ -14,8 +14,6 @@ from moodtape.study.project import Steps, note_run, warehouse_of
 if TYPE_CHECKING:
     from moodtape.study.backtest import Told
 
-BACKTEST = "backtest.json"
-
 
 def backtest(
     settings: Settings,
@@ -36,7 +34,8 @@ def backtest(
         UsageError: it has no such forecasts.
     """
     from moodtape.forecaster.runs import plain, write_json, write_table
-    from moodtape.study.backtest import told_by
+    from moodtape.study.backtest import BACKTEST, path_file, told_by
+    from moodtape.study.page import LOSSES, page_again
 
     tell = progress or (lambda done, total, what: None)
     now = utc_now()
@@ -47,8 +46,7 @@ def backtest(
         tell(place, len(questions), f"trading the {question[1]} of {question[0]}")
         row, table = _simulated(settings, told, question, run_id)
         rows.append(row)
-        name = f"backtest_{question[0]}_{question[1]}_{question[2]}.parquet"
-        write_table(told.folder / name, table)
+        write_table(path_file(told.folder, *question), table)
     results = {
         "schema_version": 1,
         "command": "backtest",
@@ -62,6 +60,8 @@ def backtest(
     }
     write_json(told.folder / BACKTEST, results)
     note_run(settings, run_id, "backtest", command, {"strategies": len(rows)}, now)
+    if (told.folder / LOSSES).exists():
+        page_again(told.folder)
     found: dict[str, Any] = plain(results)
     return found
 
@@ -73,8 +73,9 @@ def _simulated(
     from moodtape.forecaster.seeds import generator
     from moodtape.forecaster.trading.assess import assess, traded_span
     from moodtape.forecaster.trading.luck import deflated_sharpe
-    from moodtape.forecaster.trading.market import daily_returns
-    from moodtape.storage.simulations import record_simulation, tried_sharpes
+    from moodtape.forecaster.trading.market import daily_returns, return_days
+    from moodtape.forecaster.trading.overfit import overfitting_of
+    from moodtape.storage.simulations import record_simulation, tried_returns, tried_sharpes
     from moodtape.study.backtest import rule_of, strategy_facts, table_of, warehouse_market
 
     trading, warehouse = settings.config.trading, warehouse_of(settings)
@@ -84,15 +85,22 @@ def _simulated(
     rng = generator(settings.config.seed, "backtest", *question)
     result = assess(market, rule, forecasts, told.model, trading, rng)
     path = result.pop("path")
-    facts = strategy_facts(told, question, result) | {"settings_hash": _hash(trading)}
+    first, _ = traded_span(market, rule)
+    span = market.part(first, first + len(path.equity))
+    daily, days = daily_returns(span, path.equity), return_days(span)
+    facts = strategy_facts(told, question, result) | {
+        "settings_hash": _hash(trading),
+        "return_days": days.tolist(),
+        "daily_returns": daily.tolist(),
+    }
     with warehouse.write() as connection:
         record_simulation(connection, facts, run_id, utc_now())
-        tried = tried_sharpes(connection, question[0], result["from"], result["until"])
-    first, _ = traded_span(market, rule)
-    daily = daily_returns(market.part(first, first + len(path.equity)), path.equity)
+        near = (question[0], result["from"], result["until"])
+        tried, returns = tried_sharpes(connection, *near), tried_returns(connection, *near)
     deflated = {"tried": len(tried), "probability": deflated_sharpe(daily, tried)}
     row = {"symbol": question[0], "target": question[1], "horizon_bars": question[2],
-           "shorts": rule.shorts, **result, "deflated_sharpe": deflated}  # fmt: skip
+           "shorts": rule.shorts, **result, "deflated_sharpe": deflated,
+           "overfitting": overfitting_of(days, returns)}  # fmt: skip
     return row, table_of(market, path, first)
 
 

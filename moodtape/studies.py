@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from moodtape.study.clocks import Bench
     from moodtape.study.ground import Ground, Question
 
-SERIES = ("price", "tone", "losses", "gate")
-
 SAMPLED_CUTS = 2
 """Cuts of the audit that goes with every study; `moodtape audit` makes more."""
 
@@ -189,6 +187,7 @@ def _ablate(
     from moodtape.study.ablate import run_ablation, trials_of
     from moodtape.study.beside import beside_of
     from moodtape.study.holdout import hold_out
+    from moodtape.study.page import SERIES
     from moodtape.study.plan import deviations, write_plan
     from moodtape.study.results import ablation_results
     from moodtape.study.series import month_effects, predictions_table, report_series
@@ -279,16 +278,7 @@ def _enter(
 
 def render_again(settings: Settings, run: str | None) -> Path:
     """Make the page of a finished study again from its run folder; return where it is."""
-    import pandas as pd
+    from moodtape.forecaster.runs import find_run
+    from moodtape.study.page import LOSSES, page_again
 
-    from moodtape.forecaster.report.page import ReportSeries, render_page
-    from moodtape.forecaster.runs import find_run, read_json, write_text
-
-    folder = find_run(settings.runs, run, "series_losses.parquet", "ablate")
-    files = {name: folder / f"series_{name}.parquet" for name in SERIES}
-    if not files["gate"].exists():  # a run made before gates were kept
-        del files["gate"]
-    tables = {name: pd.read_parquet(file) for name, file in files.items()}
-    page = render_page(read_json(folder / "results.json"), ReportSeries(**tables))
-    write_text(folder / "report.html", page)
-    return folder / "report.html"
+    return page_again(find_run(settings.runs, run, LOSSES, "ablate"))

@@ -62,7 +62,7 @@ def print_backtest(results: Mapping[str, Any]) -> None:
         _print_question(row, results["model"])
     for warning in results["warnings"]:
         note(f"Note: {warning}")
-    say("\nTrading figures never enter a verdict.")
+    say("\nTrading figures never enter a verdict. The study's page shows them below its answers.")
 
 
 def _print_question(row: Mapping[str, Any], model: str) -> None:
@@ -118,5 +118,17 @@ def _luck(row: Mapping[str, Any]) -> str:
         parts.append(
             f"Deflated Sharpe ratio: {deflated['probability']:.0%} that skill, not the best of"
             f" {deflated['tried']} tries, made it."
+        )
+    over = row["overfitting"]
+    if over["probability"] is None:
+        parts.append(
+            f"Probability of overfitting: not defined ({over['strategies']} strategies share"
+            f" {over['days']} days; 4 and 40 are needed)."
+        )
+    else:
+        parts.append(
+            f"Probability of overfitting: {over['probability']:.0%}, that the best of"
+            f" {over['strategies']} strategies on half of {over['days']} days is below their median"
+            " on the others."
         )
     return " ".join(parts)

@@ -16,6 +16,7 @@ from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError, did_you_mean
 from moodtape.forecaster.arms import PLANTS
 from moodtape.forecaster.report.tables import real_arm
+from moodtape.forecaster.report.trading import Traded
 from moodtape.forecaster.runs import RESULTS, find_run, read_json
 from moodtape.forecaster.trading.assess import Rule
 from moodtape.forecaster.trading.market import Market, fund_bars
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection as Connection
 
-PREDICTIONS, CONFIG = "predictions.parquet", "config.json"
+PREDICTIONS, CONFIG, BACKTEST = "predictions.parquet", "config.json", "backtest.json"
 TRADED = ("return", "direction")
 FUNDING, PERP = "funding_rate", "perp"
 
@@ -95,6 +96,25 @@ def told_by(runs: Path, run: str | None, forecaster: str | None, model: str | No
     _must_be(chosen, named, "model", folder)
     config = Config.model_validate(read_json(folder / CONFIG))
     return Told(folder, config, parse_instant(results["question"]["as_of"]), table, told, chosen)
+
+
+def path_file(folder: Path, symbol: str, target: str, horizon_bars: int) -> Path:
+    """Return where the path of one question lies: equity, position and trades by bar."""
+    return folder / f"backtest_{symbol}_{target}_{horizon_bars}.parquet"
+
+
+def traded_of(folder: Path) -> Traded | None:
+    """Return what the newest backtest of a study left in its folder; None if there was none."""
+    import pandas as pd
+
+    if not (folder / BACKTEST).exists():
+        return None
+    results, paths = read_json(folder / BACKTEST), {}
+    for row in results["results"]:
+        asked = (row["symbol"], row["target"], row["horizon_bars"])
+        if (file := path_file(folder, *asked)).exists():
+            paths[asked] = pd.read_parquet(file, columns=["close_time", "close", "equity"])
+    return Traded(results, paths)
 
 
 def _must_be(name: str, known: Sequence[str], what: str, folder: Path) -> None:

@@ -56,8 +56,20 @@ def test_a_study_is_traded_beside_its_rivals(studied: Path, run: Run) -> None:
     row = next(r for r in found["results"] if r["target"] == "return")
     assert path["equity"].iloc[-1] - 1 == pytest.approx(row["figures"]["total_return"])
 
+    page = (folder / "report.html").read_text()
+    assert "None of these figures enters the verdict" in page
+    for row in found["results"]:
+        assert row["overfitting"]["probability"] is None, "there are fewer than forty days"
+        assert row["overfitting"]["strategies"] >= 1
+    with Warehouse(studied / "moodtape.duckdb").read() as connection:
+        kept = connection.execute("SELECT return_days, daily_returns FROM simulation").fetchall()
+    assert all(len(days) == len(returns) > 10 for days, returns in kept)
+    again = run("report", "--run", found["study"], "--project", studied)
+    assert Path(again.out.strip()).read_text() == page
+
     printed = run("backtest", "--project", studied)
     assert "buy and hold" in printed.out
+    assert "Probability of overfitting: not defined" in printed.out
     assert "Trading figures never enter a verdict." in printed.out
 
 

@@ -115,6 +115,24 @@ def count(n: float | None) -> str:
     return DASH if n is None or missing(n) else f"{n:,.0f}"
 
 
+def ratio(value: float | None) -> str:
+    """Return a ratio with two places.
+
+    >>> ratio(1.237), ratio(-0.5), ratio(None)
+    ('1.24', '−0.50', '–')
+    """
+    return DASH if value is None or missing(value) else f"{value:.2f}".replace("-", MINUS)
+
+
+def short(value: float) -> str:
+    """Return a number of a setting as it was typed.
+
+    >>> short(10.0), short(0.25)
+    ('10', '0.25')
+    """
+    return f"{value:g}".replace("-", MINUS)
+
+
 def number(value: float | None) -> str:
     """Return a number with four figures.
 

@@ -6,6 +6,7 @@
        plots.py, strips.py     pictures over time
     4. tables.py, csvs.py      losses by arm; the same numbers as files
        reliability.py          calibrated outputs against what happened
+       trading.py              what a backtest of the run came to
     5. template.html.j2, figures.html.j2, style.css: the page itself
 
 Every text in it was collected or typed by somebody: the template escapes all of them.
@@ -20,27 +21,37 @@ from typing import TYPE_CHECKING, Any
 from moodtape.forecaster.report import marks, numbers, plots, reliability, strips, tables, words
 from moodtape.forecaster.report.csvs import write_csvs
 from moodtape.forecaster.report.series import ReportSeries
+from moodtape.forecaster.report.trading import Traded, simulated
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["ReportSeries", "render_page", "write_csvs"]
+__all__ = ["ReportSeries", "Traded", "render_page", "write_csvs"]
 
 # Answers beyond this are drawn under the first screen, below a table of words.
 FIRST_SCREEN_ROWS = 12
 
 
-def render_page(results: Mapping[str, Any], series: ReportSeries) -> str:
+def render_page(
+    results: Mapping[str, Any], series: ReportSeries, traded: Traded | None = None
+) -> str:
     """Return a run's page as HTML.
 
     Args:
         results: the run's `results.json` as a dictionary; effects and margins are shares
             of null's loss; None and NaN print as a dash.
         series: what is drawn over time.
+        traded: what `backtest` left of the run, if it did.
     """
     clean = numbers.tidy(results)
+    if traded is not None:
+        traded = Traded(numbers.tidy(traded.results), traded.paths)
     template = _environment().get_template("template.html.j2")
-    return template.render(**_context(clean, series))
+    return template.render(**_context(clean, series), **_trading(traded))
+
+
+def _trading(traded: Traded | None) -> dict[str, Any]:
+    return {"trading": traded.results if traded else None, "simulated": simulated(traded)}
 
 
 def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]:
@@ -119,6 +130,8 @@ def _environment() -> Environment:
         "p_value": numbers.p_value,
         "count": numbers.count,
         "number": numbers.number,
+        "ratio": numbers.ratio,
+        "short": numbers.short,
         "instant": numbers.instant,
         "day": numbers.day,
         "duration": numbers.duration,

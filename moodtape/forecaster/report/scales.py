@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from moodtape.forecaster.report.numbers import MINUS
 
 HOUR, DAY = 3600, 86400
+OUTERMOST = 98.0
+"""A label nearer to an end, in percent of an axis of values, is put inside of it."""
+
 _TIME_STEPS = (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY)
 _MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60, 120)
 
@@ -80,11 +83,13 @@ def value_axis(
     axis = Axis(low, high)
     ticks = tuple(
         Tick(
-            axis.at(i * step),
+            at,
             _label(i * step, places, unit, signed),
             minor=last - first > 4 and i % 2 != 0,
+            side="end" if at > OUTERMOST else "start" if at < 100 - OUTERMOST else "middle",
         )
         for i in range(first, last + 1)
+        for at in [axis.at(i * step)]
     )
     return Axis(low, high, ticks)
 

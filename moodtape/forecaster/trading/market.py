@@ -104,6 +104,14 @@ def daily_returns(market: Market, equity: Floats, start: float = 1.0) -> Floats:
     return by_day(days, equity[last], start, market.days_per_year)
 
 
+def return_days(market: Market) -> NDArray[np.datetime64]:
+    """Return the days that `daily_returns` are of, as dates; (days,)"""
+    days = day_ends(market.closes)[0].astype("datetime64[D]")
+    if market.days_per_year < 365 or len(days) == 0:
+        return days
+    return np.arange(days[0], days[-1] + 1)
+
+
 def by_day(days: Instants, ends: Floats, start: float, days_per_year: float) -> Floats:
     """Return net returns of every day from equity at the ends of those with bars."""
     before = np.append(start, ends[:-1])

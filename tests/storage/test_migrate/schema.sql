@@ -278,7 +278,9 @@ CREATE TABLE simulation(simulation_id VARCHAR PRIMARY KEY,
     span_until TIMESTAMP WITH TIME ZONE NOT NULL,
     daily_sharpe DOUBLE,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    run_id VARCHAR NOT NULL);
+    run_id VARCHAR NOT NULL,
+    return_days DATE[],
+    daily_returns DOUBLE[]);
 CREATE TABLE spend(call_id VARCHAR PRIMARY KEY,
     provider VARCHAR NOT NULL,
     asked_at TIMESTAMP WITH TIME ZONE NOT NULL,
