@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from moodtape.forecaster.claims import TONE
+from moodtape.forecaster.claims import ATTENTION, TONE
 from moodtape.forecaster.forecasters import LINEAR
 from moodtape.forecaster.leadlag import PRICE, TEXTS, LeadLag, lead_lag
 from moodtape.forecaster.timing import Timing, timings
@@ -28,6 +28,7 @@ class Beside:
     """Figures that give no word.
 
     clocks: the effect by other clocks than the stored one, from `clocks.clock_rows`.
+    attention: the same of the second line, one bar later, of forecasters that say `helps` there.
     word_list: the effect of texts scored by the word list, of forecasters that say `helps`.
     learnt: the effect without the texts that the scorer learned from.
     lead_lag: whether texts lead price or price leads texts.
@@ -36,6 +37,7 @@ class Beside:
     """
 
     clocks: Sequence[Mapping[str, Any]] = ()
+    attention: Sequence[Mapping[str, Any]] = ()
     word_list: Sequence[Mapping[str, Any]] = ()
     learnt: Learnt = Learnt()  # noqa: RUF009 (a frozen value)
     lead_lag: Sequence[LeadLag] = ()
@@ -47,6 +49,7 @@ def beside_of(ground: Ground, outcome: Outcome, bench: Bench, holdout: HeldOut) 
     """Return what is shown beside the words of a study."""
     return Beside(
         clocks=_clocks(ground, outcome, bench),
+        attention=_attention_clock(ground, outcome, bench),
         word_list=word_list_rows(ground, bench, _helping(outcome)),
         learnt=without_learnt(ground, bench, list(dict.fromkeys((LINEAR, *_helping(outcome))))),
         lead_lag=lead_lag(ground.dataset),
@@ -55,9 +58,9 @@ def beside_of(ground: Ground, outcome: Outcome, bench: Bench, holdout: HeldOut) 
     )
 
 
-def _helping(outcome: Outcome) -> list[str]:
-    """Return the forecasters that say of any question that the tone helps."""
-    said = (a for a in outcome.answers if a.claim == TONE and a.verdict.word == HELPS)
+def _helping(outcome: Outcome, claim: str = TONE) -> list[str]:
+    """Return the forecasters that say of any question that what is claimed helps."""
+    said = (a for a in outcome.answers if a.claim == claim and a.verdict.word == HELPS)
     return list(dict.fromkeys(a.forecaster for a in said))
 
 
@@ -77,6 +80,16 @@ def _clocks(ground: Ground, outcome: Outcome, bench: Bench) -> list[dict[str, An
     return rows
 
 
+def _attention_clock(ground: Ground, outcome: Outcome, bench: Bench) -> list[dict[str, Any]]:
+    """Return what one more bar of delay leaves of a number of texts that helps."""
+    studies = {study.forecaster: study for study in outcome.studies}
+    return [
+        row
+        for name in _helping(outcome, ATTENTION)
+        for row in clock_rows(ground, bench, [one_bar(ground)], name, studies[name], ATTENTION)
+    ]
+
+
 def lead_lag_results(rows: Sequence[LeadLag]) -> dict[str, Any]:
     """Return what `results.json` says of who leads: a sentence, and the tests that it rests on."""
     if not rows:
@@ -92,16 +105,19 @@ def lead_lag_results(rows: Sequence[LeadLag]) -> dict[str, Any]:
 
 
 def notes_of(
-    beside: Beside, ground: Ground, question: tuple[Any, ...], name: str
+    beside: Beside, ground: Ground, question: tuple[Any, ...], name: str, claim: str = TONE
 ) -> tuple[str, ...]:
     """Return what the sentence of a `helps` must say besides.
 
     Args:
-        question: symbol, target and horizon; name: of the forecaster.
+        question: symbol, target and horizon; name: of the forecaster. claim: what helps.
     """
     notes = []
-    if loses_to_delay(beside.clocks, ground, name, question):
+    clocks = beside.clocks if claim == TONE else beside.attention
+    if loses_to_delay(clocks, ground, name, question):
         notes.append("more than half of it is gone once everything is known one bar later")
+    if claim != TONE:
+        return tuple(notes)
     how = {
         "with texts scored by a word list": beside.word_list,
         "without the texts that the scorer learned from": beside.learnt.rows,

@@ -20,7 +20,8 @@ from typing import Any
 
 from moodtape.clock import parse_duration
 from moodtape.forecaster.ablation import Rules, Study, run_study
-from moodtape.forecaster.arms import NULL, Arm, real_arm
+from moodtape.forecaster.arms import NULL, real_arm
+from moodtape.forecaster.claims import QUESTIONED, TONE, viewed
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.evidence import Losses, interval_of, mean_loss, paired, target_losses
 from moodtape.forecaster.forecasters import LINEAR
@@ -76,11 +77,13 @@ def clock_rows(
     clocks: Sequence[Clock],
     forecaster: str = LINEAR,
     study: Study | None = None,
+    claim: str = TONE,
 ) -> list[dict[str, Any]]:
     """Return the effect by each clock, the stored one first, for every question.
 
     Args:
         study: of the forecaster by the stored clock; fitted here by default.
+        claim: whose arm in question it is the effect of.
     Returns:
         Rows of `clock`, `delay_min`, `symbol`, `target`, `horizon_bars`, `forecaster`; `effect`
         and `interval` of the gain over null by that clock; `over_known` and
@@ -88,7 +91,7 @@ def clock_rows(
         of null's there; `n`.
     """
     bench.tell("clock: as stored")
-    base = study or _study(ground, ground.dataset, forecaster)
+    base = viewed(study, claim) if study else _study(ground, ground.dataset, forecaster, claim)
     stored = _View(base, ground.dataset)
     rows = list(_rows(ground, KNOWN, 0, stored, stored))
     for clock in clocks:
@@ -96,7 +99,7 @@ def clock_rows(
         minutes = None if clock.delay is None else clock.delay // MINUTE
         bench.tell(f"clock: {'as published' if minutes is None else f'{minutes} min later'}")
         dataset = _by_clock(ground, bench, clock)
-        view = _View(_study(ground, dataset, forecaster), dataset)
+        view = _View(_study(ground, dataset, forecaster, claim), dataset)
         rows += _rows(ground, name, minutes, view, stored)
     return rows
 
@@ -134,15 +137,11 @@ class _View:
         return target_losses(self.study, self.dataset, symbol, key)
 
 
-def _arms(ground: Ground) -> list[Arm]:
-    null = next(arm for arm in ground.arms if arm.name == NULL)
-    return [null, real_arm(ground.arms)]
-
-
-def _study(ground: Ground, dataset: Dataset, forecaster: str) -> Study:
-    return run_study(
-        dataset, ground.folds, _arms(ground), ground.config, forecaster, rules=Rules({}, {})
-    )
+def _study(ground: Ground, dataset: Dataset, forecaster: str, claim: str) -> Study:
+    names = {NULL, real_arm(ground.arms).name, QUESTIONED.get(claim, NULL)}
+    arms = [arm for arm in ground.arms if arm.name in names]
+    study = run_study(dataset, ground.folds, arms, ground.config, forecaster, rules=Rules({}, {}))
+    return viewed(study, claim)
 
 
 def _by_clock(ground: Ground, bench: Bench, clock: Clock) -> Dataset:

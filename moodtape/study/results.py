@@ -135,6 +135,7 @@ def ablation_results(
         "clocks": list(beside.clocks),
         "lead_lag": lead_lag_results(beside.lead_lag),
         "timing": [asdict(row) for row in beside.timing],
+        "attention_clocks": list(beside.attention),
         "word_list": list(beside.word_list),
         "learnt": learnt_results(beside.learnt),
         "holdout": holdout_results(beside.holdout),
@@ -172,7 +173,7 @@ def _answer(
     look = before.look.get(asked, 1)
     tested = [fold for fold in ground.folds if len(fold.test)]
     question = (answer.symbol, answer.target, answer.horizon_bars)
-    notes = notes_of(beside, ground, question, answer.forecaster) if first else ()
+    notes = notes_of(beside, ground, question, answer.forecaster, answer.claim)
     subject = subject if first else answer.claim
     last = before.last.get((asked, answer.forecaster)) if audit["clean"] else None
     if last and last.verdict == HELPS and speaks_against(held, asked_of(answer)):

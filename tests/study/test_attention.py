@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,13 @@ import pytest
 
 from moodtape.config import Config
 from moodtape.storage.db import Warehouse
+from moodtape.storage.hours import HourRules
 from moodtape.study.ablate import Outcome, run_ablation, trials_of
 from moodtape.study.before import Before
+from moodtape.study.beside import Beside, beside_of, notes_of
+from moodtape.study.clocks import Bench
 from moodtape.study.ground import Ground, Question, lay_ground
+from moodtape.study.holdout import HeldOut
 from moodtape.study.plan import plan_of
 from moodtape.study.results import ablation_results
 from moodtape.testing import store_market, synthetic_market
@@ -87,3 +93,26 @@ def test_of_metrics_there_is_no_second_line(warehouse: Warehouse, asked: Ground)
     ground = lay_ground(warehouse, asked.config, Question(subject="onchain"))
     assert not {"counts", "counts_shift"} & {arm.name for arm in ground.arms}
     assert [t["claim"] for t in trials_of(ground)] == ["tone"]
+
+
+def test_a_number_that_helps_is_asked_again_one_bar_later(
+    months: Warehouse, asked: Ground, told: Outcome, tmp_path: Path
+) -> None:
+    bench = Bench(months, HourRules(timedelta(hours=6)), tmp_path, lambda _: None)
+    quiet = asked.config.ablation.model_copy(update={"clock_delays_min": ()})
+    ground = replace(asked, config=asked.config.model_copy(update={"ablation": quiet}))
+    assert beside_of(ground, told, bench, HeldOut()).attention == [], "nothing helps"
+    first, second = told.answers
+    helps = replace(second, verdict=replace(second.verdict, word="helps", reasons=()))
+    found = beside_of(ground, replace(told, answers=(first, helps)), bench, HeldOut())
+    assert found.word_list == found.clocks == [], "that is the first line's"
+    stored, later = found.attention
+    assert (stored["delay_min"], later["delay_min"]) == (0, 60)
+    assert stored["effect"] == pytest.approx(second.effect, rel=1e-9)
+    assert later["effect"] != stored["effect"]
+    gone = [{**stored, "effect": 0.02}, {**later, "effect": 0.004}]
+    question = ("BTC", "volatility", 1)
+    note = "more than half of it is gone once everything is known one bar later"
+    beside = Beside(attention=gone)
+    assert notes_of(beside, ground, question, "linear", "attention") == (note,)
+    assert notes_of(beside, ground, question, "linear") == ()

@@ -115,6 +115,17 @@ def test_opening_is_entered_and_later_studies_say_that_it_is_spent(
     assert opened_rows(long, held) == opened.rows
 
 
+def test_both_claims_are_asked_of_it(long: Warehouse, make_config: Any) -> None:
+    config = make_config(
+        ablation={"also": [], "baselines": [], "claims": ["tone", "attention"]},
+        target={"names": ["volatility"]},
+    )
+    tone, attention = opened_rows(long, lay_ground(long, config, Question()))
+    assert (tone["claim"], attention["claim"]) == ("tone", "attention")
+    assert tone["effect"] != attention["effect"]
+    assert tone["n"] == attention["n"]
+
+
 def row(upper: float | None, **changed: Any) -> dict[str, Any]:
     usual = {
         "claim": "tone", "symbol": "BTC", "target": "return", "horizon_bars": 1,
