@@ -27,6 +27,7 @@ from moodtape.study.ground import Ground
 from moodtape.study.holdout import asked_of, holdout_results, speaks_against, taken_back, weakened
 from moodtape.study.learnt import learnt_results
 from moodtape.study.lost import lost_caveat, lost_texts
+from moodtape.study.regimes import regime_rows
 from moodtape.study.rivals import rival_results
 from moodtape.study.sentences import LOSS_NAMES, sentence, standing
 
@@ -132,6 +133,7 @@ def ablation_results(
         ),
         "rivals": rival_results(ground, outcome),
         "further": further_results(ground, outcome),
+        "regimes": list(regime_rows(ground, outcome)),
         "clocks": list(beside.clocks),
         "lead_lag": lead_lag_results(beside.lead_lag),
         "timing": [asdict(row) for row in beside.timing],

@@ -68,6 +68,7 @@ LEAD_COLUMNS = (
     *("symbol", "stream", "text", "price", "leads", "lags"),
     *("statistic", "p", "p_adjusted", "share", "n"),
 )
+REGIME_COLUMNS = (*KEY, "regime", "effect", "effect_low", "effect_high", "n")
 MONTH_COLUMNS = (*KEY, "month", "effect", "n")
 FURTHER_COLUMNS = (*KEY, "test", "statistic", "p", "told")
 FURTHER = ("giacomini_white", "clark_west", "pesaran_timmermann")
@@ -78,8 +79,8 @@ LOSS_COLUMNS = (*KEY, "time", "fold", "difference_null", "difference_shift")
 def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -> None:
     """Write answers.csv, arms.csv, folds.csv, losses.csv.
 
-    Also attention.csv, clocks.csv, lead_lag.csv, timing.csv, months.csv and further.csv, where
-    there is anything to put into them. Shares as numbers, times in UTC.
+    Also attention.csv, clocks.csv, lead_lag.csv, timing.csv, months.csv, regimes.csv and
+    further.csv, where there is anything to put into them. Shares as numbers, times in UTC.
 
     Args:
         folder: made if it is not there; files of these names are replaced.
@@ -99,6 +100,8 @@ def write_csvs(results: Mapping[str, Any], series: ReportSeries, folder: Path) -
         _write(folder / "further.csv", FURTHER_COLUMNS, _further_lines(further))
     if months := results.get("months"):
         _write(folder / "months.csv", MONTH_COLUMNS, months)
+    if regimes := results.get("regimes"):
+        _write(folder / "regimes.csv", REGIME_COLUMNS, map(_regime_line, regimes))
     if timing := results.get("timing"):
         _write(folder / "timing.csv", TIMING_COLUMNS, timing)
     losses = series.losses[list(LOSS_COLUMNS)]
@@ -163,6 +166,12 @@ def _clock_line(row: Mapping[str, Any]) -> dict[str, Any]:
         "over_known_low": over_low,
         "over_known_high": over_high,
     }
+
+
+def _regime_line(row: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = row["interval"]
+    own = {name: row[name] for name in REGIME_COLUMNS if name in row}
+    return {**own, "effect_low": low, "effect_high": high}
 
 
 def _fold_lines(answers: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -63,6 +63,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
     kept = results.get("calibration", ())  # runs made before outputs were calibrated have none
     clocks, by_clock = tables.clock_rows(results.get("clocks", ()))
     months, by_month = tables.month_rows(results.get("months", ()))
+    regimes, by_regime = tables.regime_table(results.get("regimes", ()))
     spread_rows, spread_axes = marks.spread(decisive, interval)
     return {
         "r": results,
@@ -88,6 +89,8 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "fold_numbers": list(dict.fromkeys(f["fold"] for a in answers for f in a["fold_effects"])),
         "months": months,
         "month_rows": by_month,
+        "regimes": regimes,
+        "regime_rows": by_regime,
         "clocks": clocks,
         "clock_rows": by_clock,
         "leads": tables.lead_pairs((results.get("lead_lag") or {}).get("rows", ())),

@@ -132,6 +132,17 @@ def month_rows(
     return months, [(next(iter(own.values())), own) for own in found.values()]
 
 
+def regime_table(
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[list[str], list[tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]]]:
+    """Return the regimes in order, and by answer its rows by regime."""
+    names = list(dict.fromkeys(str(row["regime"]) for row in rows))
+    found: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in KEY), {})[str(row["regime"])] = row
+    return names, [(next(iter(own.values())), own) for own in found.values()]
+
+
 def lead_pairs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Mapping[str, Any]]]:
     """Return both tests of each pair of a text series and a price series, texts first."""
     found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from moodtape.forecaster.report.page import write_csvs
+from moodtape.forecaster.report.page import render_page, write_csvs
 from moodtape.forecaster.report.series import ReportSeries
-from moodtape.forecaster.report.tables import contenders, loss_rows, real_arm
+from moodtape.forecaster.report.tables import KEY, contenders, loss_rows, real_arm, regime_table
 
 Run = tuple[dict[str, Any], ReportSeries]
 
@@ -118,3 +118,27 @@ def test_a_run_without_answers_writes_headings(small: Run, tmp_path: Path) -> No
     write_csvs(results, replace(series, losses=series.losses[:0]), tmp_path)
     for name in ("answers", "arms", "folds", "losses"):
         assert (tmp_path / f"{name}.csv").read_text().startswith("symbol,target,horizon_bars")
+
+
+def test_regimes_stand_side_by_side_and_are_said_to_be_exploratory(
+    small: Run, tmp_path: Path
+) -> None:
+    results, series = small
+    asked = {name: results["results"][0][name] for name in KEY}
+    rows = [
+        {**asked, "regime": regime, "effect": effect, "interval": [-0.01, 0.03], "n": 90}
+        for regime, effect in (("all", 0.004), ("volatile", -0.002))
+    ]
+    other = {**rows[0], "forecaster": "linear"}
+    names, table = regime_table([*rows, other])
+    assert names == ["all", "volatile"]
+    assert [set(by_regime) for _, by_regime in table] == [{"all", "volatile"}, {"all"}]
+    told = {**results, "regimes": [*rows, other]}
+    page = render_page(told, series)
+    part = page[page.index("In calm and in wild times") :]
+    assert "Exploratory" in part[:600]
+    assert part.index("+0.40") < part.index("−0.20")
+    write_csvs(told, series, tmp_path)
+    lines = (tmp_path / "regimes.csv").read_text().splitlines()
+    assert len(lines) == 4
+    assert lines[1].endswith(",all,0.004,-0.01,0.03,90")
