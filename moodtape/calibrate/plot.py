@@ -16,6 +16,9 @@ import numpy as np
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 44, 56
+APART = 4
+"""Points of different lines over one size stand so far apart."""
+
 STYLE = """
 text{font:14px system-ui,sans-serif;fill:#1d232b}.soft{fill:#5c6670;font-size:13px}
 .grid{stroke:#d9dee3}.oracle{stroke:#5c6670;stroke-dasharray:6 5;fill:none;stroke-width:2}
@@ -68,7 +71,7 @@ def power_svg(rows: Sequence[Row]) -> str:
     ends = [(y(oracle_power(curve[-1], n)), '<tspan class="soft">an oracle</tspan>', "soft")]
     for number, target in enumerate(dict.fromkeys(row["target"] for row in rows)):
         own = sorted((r for r in rows if r["target"] == target), key=lambda r: r["truth"])
-        parts += _line(own, x, y, f"s{number % 3}")
+        parts += _line(own, x, y, f"s{number % 3}", APART * (number - 1))
         ends.append((y(own[-1]["helps"].share), escape(target), f"s{number % 3}"))
     parts += _names(ends)
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -95,8 +98,8 @@ def _axes(x: Any, y: Any, gains: Sequence[float], low: float, high: float) -> It
     )
 
 
-def _line(rows: Sequence[Row], x: Any, y: Any, style: str) -> Iterator[str]:
-    points = [(x(row["truth"]), row["helps"]) for row in rows]
+def _line(rows: Sequence[Row], x: Any, y: Any, style: str, aside: float) -> Iterator[str]:
+    points = [(x(row["truth"]) + aside, row["helps"]) for row in rows]
     path = " L".join(f"{at:.1f} {y(rate.share):.1f}" for at, rate in points)
     yield f'<path class="{style}" d="M{path}"/>'
     for (at, rate), row in zip(points, rows, strict=True):
