@@ -29,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 import reference_keras as reference
 
-SMALL = 512
+SMALL = 2_048
 PARTS = ("fit", "study")
 KEY = "return_1"
 

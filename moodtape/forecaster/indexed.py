@@ -19,6 +19,9 @@ from moodtape.forecaster.windows import fixed_batch, fixed_batches
 if TYPE_CHECKING:
     from moodtape.forecaster.windows import Rows
 
+FILLED_ROWS = 8_192
+"""Rows of a matrix that are copied into a network at once."""
+
 
 @keras.saving.register_keras_serializable("moodtape")
 class GatherWindows(keras.layers.Layer):  # type: ignore[misc]
@@ -72,6 +75,7 @@ class IndexedNetwork:
         jit_compile: bool,
     ) -> None:
         self.settings, self.shape, self.rate = settings, shape, rate
+        self._starts: dict[int, list[Any]] = {}
         self.core = build_model(settings, shape, seed=0)
         row = keras.Input((), dtype="int32", name="row")
         self._gathers: dict[str, Any] = {
@@ -103,15 +107,17 @@ class IndexedNetwork:
         Args:
             matrices: by input name, (R, F) or (R,).
         """
-        fresh = build_model(self.settings, self.shape, seed)
-        for kept, new in zip(self.core.variables, fresh.variables, strict=True):
-            kept.assign(new.value)
+        if seed not in self._starts:  # the arms of a fold begin with the same weights
+            fresh = build_model(self.settings, self.shape, seed)
+            self._starts[seed] = [ops.convert_to_numpy(new.value) for new in fresh.variables]
+        for kept, start in zip(self.core.variables, self._starts[seed], strict=True):
+            kept.assign(start)
         optimizer = self.model.optimizer
         for variable in optimizer.variables:
             variable.assign(ops.zeros_like(variable.value))
         optimizer.learning_rate = self.rate
         for name, gather in self._gathers.items():
-            gather.matrix.assign(np.asarray(matrices[name], dtype=gather.matrix.dtype))
+            fill(gather.matrix, matrices[name])
 
     def assign(self, network: Sequence[Any], optimizer: Sequence[Any] = ()) -> None:
         """Give every variable of the network, and of the optimizer if named, these values."""
@@ -134,6 +140,24 @@ class IndexedNetwork:
             for key, values in answers.items():
                 parts.setdefault(key, []).append(np.asarray(values)[weight > 0, 0])
         return {key: np.concatenate(found).astype(np.float64) for key, found in parts.items()}
+
+
+def fill(variable: Any, values: Any) -> None:
+    """Copy values into a variable; on TensorFlow part by part, so that no second copy is held.
+
+    `variable[a:b].assign` would read the slice first, and what was read keeps the whole alive.
+    """
+    if keras.backend.backend() != "tensorflow":
+        variable.assign(np.asarray(values, dtype=variable.dtype))
+        return
+    import tensorflow
+
+    for start in range(0, len(values), FILLED_ROWS):
+        part = np.asarray(values[start : start + FILLED_ROWS], dtype=variable.dtype)
+        tensorflow.raw_ops.ResourceStridedSliceAssign(
+            ref=variable.value.handle, begin=[start], end=[start + len(part)], strides=[1],
+            value=part,
+        )  # fmt: skip
 
 
 def _loss(key: str) -> str:
