@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Iterable, Sequence
+from html import unescape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,10 +39,12 @@ UNTAUGHT = "lexicon"
 def text_key(text: str) -> int:
     """Return a number that stands for a text, whatever its case, blanks and punctuation.
 
-    >>> text_key("BTC hits 100K!") == text_key("btc | hits 100k")
+    A character that is written as an HTML entity is that character.
+
+    >>> text_key("BTC hits 100K!") == text_key("btc | hits &quot;100k&quot;")
     True
     """
-    letters = "".join(c for c in text.lower() if c.isalnum())[:BEGINNING] or text
+    letters = "".join(c for c in unescape(text).lower() if c.isalnum())[:BEGINNING] or text
     return int.from_bytes(hashlib.sha256(letters.encode()).digest()[:8], "big")
 
 

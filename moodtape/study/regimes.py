@@ -12,6 +12,7 @@ from moodtape.forecaster.shift import usual_bars
 from moodtape.forecaster.stats import Resamples, block_length
 from moodtape.study.ablate import Outcome
 from moodtape.study.evaluation import DRAWS, FEWEST_ROWS, mean_interval, regimes
+from moodtape.study.further import MOST_TABLES
 from moodtape.study.ground import Ground
 
 
@@ -19,11 +20,13 @@ def regime_rows(ground: Ground, outcome: Outcome) -> Iterator[dict[str, Any]]:
     """Yield the gain over null on the test rows of each regime, as a share of null's loss there.
 
     One row is `{symbol, target, horizon_bars, forecaster, regime, effect, interval, n}`; regimes
-    overlap, and one with few rows is left out.
+    overlap, and one with few rows is left out. Of a panel with many questions only the forecaster
+    that gives the word has rows.
     """
     dataset, config = ground.dataset, ground.config
     per_day = usual_bars(dataset, "D")
-    for study in outcome.studies:
+    many = len(dataset.symbols) * len(dataset.targets) > MOST_TABLES
+    for study in outcome.studies[:1] if many else outcome.studies:
         for number, symbol in enumerate(dataset.symbols):
             for key, target in dataset.targets.items():
                 losses = target_losses(study, dataset, number, key)
