@@ -191,6 +191,13 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
+def _is_plain_file(path: Path) -> bool:
+    try:
+        return path.is_file() and not path.is_symlink()
+    except OSError:  # a name that is too long is nobody's
+        return False
+
+
 def verify(folder: Path) -> dict[str, Any]:
     """Return the manifest of a backup whose files are all as they were when it was made.
 
@@ -203,7 +210,7 @@ def verify(folder: Path) -> dict[str, Any]:
         if place.is_absolute() or ".." in place.parts:
             raise UnreadableFile(f"{folder / MANIFEST} names {name!r}, outside the backup.")
         path = folder / place
-        if not path.is_file() or path.is_symlink():
+        if not _is_plain_file(path):
             raise UnreadableFile(f"{path} is gone. Take another backup: moodtape backup list")
         if _digest(path) != facts["sha256"]:
             raise UnreadableFile(f"{path} has changed. Take another backup: moodtape backup list")

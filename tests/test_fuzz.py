@@ -14,26 +14,35 @@ from typing import Any
 
 import fsspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from moodtape.backup import Backup, list_backups, verify
-from moodtape.config import NewsSection
+from moodtape.config import Config, NewsSection
 from moodtape.errors import ConfigError, CouldNotRead, UnreadableFile
 from moodtape.forecaster.arrays import read_arrays, write_arrays
 from moodtape.forecaster.runs import read_json
 from moodtape.forecaster.served import Served
+from moodtape.ingest.base import Batch, Tools
+from moodtape.ingest.batches import stage_batch
 from moodtape.ingest.documents import _engagement
 from moodtape.ingest.feed import read_feed
 from moodtape.ingest.files import read_chunks
+from moodtape.ingest.http import Answer
 from moodtape.ingest.klines import Series, read_klines
+from moodtape.ingest.onchain import collector
 from moodtape.ingest.raw import Beginning, ReplayingDoor, Tape, read_tape
+from moodtape.ingest.rejects import Rejected
 from moodtape.ingest.rss import choose_feeds
+from moodtape.ingest.text import clean
 from moodtape.nlp.lexicon import lexicon, probabilities
 from moodtape.nlp.model_folder import read_facts
-from moodtape.records import Span
+from moodtape.records import Document, Span
 from moodtape.settings import load_settings
 from moodtape.signals import _checksum, read_signals
 from moodtape.storage.parquet import _manifest
+from moodtape.storage.staging import staging
+from moodtape.storage.traces import fold
 from moodtape.study.plan import read_plan
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -203,6 +212,11 @@ def test_a_backup_with_a_manifest_of_another_shape_bars_no_other(tmp_path: Path)
         with pytest.raises(UnreadableFile, match="damaged"):
             verify(path.parent)
         assert list_backups(settings)[0].damage is not None
+    path = write(
+        tmp_path, name, {**manifest, "files": {"x" * 300: manifest["files"]["warehouse.duckdb"]}}
+    )
+    with pytest.raises(UnreadableFile, match="is gone"):
+        verify(path.parent)
     write(tmp_path, name, manifest)
     assert list_backups(settings) == [
         Backup(tmp_path / "backups" / "20261001T120000Z", NOON.isoformat(), 1, 1)
@@ -239,6 +253,44 @@ def test_reactions_beyond_any_number_are_left_out() -> None:
     assert _engagement({"likes": 10**400, "comments": "3"}) == {
         "likes": None, "comments": 3, "reposts": None, "removed": None,
     }  # fmt: skip
+
+
+def test_an_entity_of_thousands_of_digits_is_a_lost_character() -> None:
+    assert clean(f"up &#{'9' * 5000}; &#65;", 2000) == "up \ufffd A"
+    assert fold(f"up &amp;#{'9' * 5000};") == "up \ufffd"
+
+
+def test_half_a_character_costs_no_row(tmp_path: Path) -> None:
+    rows = [
+        Document("reddit", "live", f"t3_{n}", NOON, NOON, title, "", link, "", "ann")
+        for n, (title, link) in enumerate((("Bitcoin \ud800 up", "a"), ("Bitcoin down", "\udfff")))
+    ]
+    batch = Batch(tuple(rows), "c", (), (Rejected("t3_\ud800", "no name", ""),))
+    with staging(tmp_path) as stage:
+        stage_batch(stage, "reddit", batch, Config(), NOON)
+        stage.close()
+        assert stage.rows["document"] == 2
+        (place,) = pq.read_table(stage.path("quarantine"))["place"].to_pylist()
+    assert place == "t3_\ufffd"
+
+
+def test_a_value_beyond_any_number_is_set_aside_alone() -> None:
+    class Page:
+        def get(self, *asked: Any) -> Answer:
+            body = json.loads(json.dumps(PAGE))
+            body["data"][0]["TxCnt"] = 10**400
+            return Answer("here", 200, {}, json.dumps(body).encode(), NOON)
+
+        def now(self) -> datetime:
+            return NOON
+
+    config = Config.model_validate({"onchain": {"metrics": ["TxCnt"]}})
+    (batch, *_) = collector(Tools(config, Page(), Path())).collect(None, NOON)
+    assert [len(batch.rows), len(batch.rejected)] == [1, 1]
+
+
+PAGE = {"data": [{"asset": "btc", "time": f"2026-09-2{n}T00:00:00.000000000Z", "TxCnt": "12"}
+                 for n in (6, 7)]}  # fmt: skip
 
 
 @pytest.fixture

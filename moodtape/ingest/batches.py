@@ -16,7 +16,7 @@ from moodtape.ingest.base import BarTable, Batch
 from moodtape.ingest.rejects import Rejected
 from moodtape.ingest.symbols import load_aliases
 from moodtape.records import Bar, Document, Metric, Row
-from moodtape.storage.staging import Stage
+from moodtape.storage.staging import Stage, storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,11 @@ def _table(rows: Sequence[Row], renamed: dict[str, str]) -> tuple[pd.DataFrame, 
     import pandas as pd
 
     names = [field.name for field in fields(rows[0])]
-    table = pd.DataFrame([[getattr(row, name) for name in names] for row in rows], columns=names)
+    cells = [[getattr(row, name) for name in names] for row in rows]
+    try:
+        table = pd.DataFrame(cells, columns=names)
+    except UnicodeEncodeError:
+        table = pd.DataFrame([[storable(cell) for cell in row] for row in cells], columns=names)
     theirs = set(renamed.values())
     return table, {**{n: n for n in names if n not in theirs}, **renamed}
 

@@ -133,7 +133,7 @@ class CoinMetrics:
                 continue
             try:
                 value, stamp = float(row[name]), _stamp(row.get(f"{name}-status-time"))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 place = f"{symbol} {name} {day:%Y-%m-%dT%H:%MZ}"
                 rejected.append(Rejected(place, "a value cannot be read", json.dumps(row)[:4096]))
                 continue

@@ -6,10 +6,11 @@ Everything that comes from outside is hostile until it has been through here.
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 import unicodedata
 from urllib.parse import urlsplit, urlunsplit
+
+from moodtape.markup import unescape
 
 TEXT_VERSION = "1"
 """Version of `scored_text`: a change gives every text a new hash, and so a new score."""
@@ -37,7 +38,7 @@ def clean(text: str, max_chars: int) -> str:
     """
     text = text[: max_chars * 20]
     if "&" in text:
-        text = html.unescape(text)
+        text = unescape(text)
     if not text.isascii() or not text.isprintable():
         text = unicodedata.normalize("NFC", text).translate(_SHOWN)
     if "<" in text:

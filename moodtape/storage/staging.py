@@ -8,6 +8,7 @@ a killed command left behind goes when the next one begins.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 INSTANT, TEXT, NUMBER, COUNT, FLAG = "instant", "text", "number", "count", "flag"
 WORDS, KEYS = "64-bit words", "32-bit keys"
+_HALF = re.compile("[\ud800-\udfff]")
 _DOCUMENT_KEY = {"source": TEXT, "collection": TEXT, "document_id": TEXT}
 
 STAGED: dict[str, dict[str, str]] = {
@@ -76,6 +78,17 @@ def staged_schema(name: str) -> pa.Schema:
     return pa.schema([(column, types[kind]) for column, kind in STAGED[name].items()])
 
 
+def storable(value: Any) -> Any:
+    """Return a value as UTF-8 can hold it: half a character becomes the mark of a lost one.
+
+    >>> storable("up \ud800") == "up \ufffd", storable(5)
+    (True, 5)
+    """
+    if not isinstance(value, str):
+        return value
+    return _HALF.sub("\ufffd", value)
+
+
 class Stage:
     """A folder with one growing Parquet file per table."""
 
@@ -93,7 +106,11 @@ class Stage:
             return
         schema = staged_schema(name)
         if isinstance(rows, list):
-            table = pa.Table.from_pylist(rows, schema=schema)
+            try:
+                table = pa.Table.from_pylist(rows, schema=schema)
+            except UnicodeEncodeError:
+                whole = [{name: storable(value) for name, value in row.items()} for row in rows]
+                table = pa.Table.from_pylist(whole, schema=schema)
         else:
             table = pa.Table.from_pandas(
                 rows[schema.names], schema=schema, preserve_index=False, safe=False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from moodtape.markup import unescape
 
 SHORTEST_TEXT = 20
 """Shorter words are no trace of one text: others say them, too."""
@@ -22,7 +23,7 @@ def fold(text: str) -> str:
     'a & b & c'
     """
     text = _ESCAPED.sub(_read_escape, text)
-    text = html.unescape(html.unescape(text))
+    text = unescape(unescape(text))
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip().casefold()
 
 
