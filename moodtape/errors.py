@@ -12,7 +12,8 @@
     │   ├── CouldNotAsk        5  no answer: no network, no such host, no time left
     │   │   └── LeftAlone      5  not asked: the host failed too often, or wants to be left alone
     │   ├── Refused            5  an answer that is a refusal, or a bad one
-    │   │   └── NotThere       5  there is no such page (404)
+    │   │   ├── NotThere       5  there is no such page (404)
+    │   │   └── ClockInDoubt   5  our clock is not the provider's, or far from the last run's
     │   ├── CouldNotRead       5  an answer that cannot be read
     │   └── BudgetUsedUp       5  what may be spent is spent
     ├── WarehouseLocked        6  another process is writing
@@ -88,6 +89,10 @@ class Refused(SourceFailed):
 
 class NotThere(Refused):
     """A provider has no such page (404)."""
+
+
+class ClockInDoubt(Refused):
+    """This machine's clock cannot be believed: what was known when could not be said."""
 
 
 class CouldNotRead(SourceFailed):

@@ -25,6 +25,7 @@ from moodtape.errors import CouldNotAsk
 from moodtape.ingest.body import CHUNK, CutShort, read_body
 from moodtape.ingest.breaker import HostLimits
 from moodtape.ingest.hosts import Hosts, host_of, place_of
+from moodtape.ingest.our_clock import require_same_time
 from moodtape.ingest.retry import WORTH_A_RETRY, asked_wait, http_date, wait_before
 from moodtape.ingest.silence import is_its_own, why_silent
 from moodtape.ingest.together import Halt
@@ -109,6 +110,8 @@ class PoliteAdapter(HTTPAdapter):
                 self.limits.silent(call.host, why_silent(failure), self.timing.now())
             raise failure
         self.limits.answered(call.host, response.status_code, asked, self.timing.now())
+        if call.request.method == "GET":  # what is only told to somebody may be told at any time
+            require_same_time(response, self.timing.now())
         return response
 
     @contextmanager

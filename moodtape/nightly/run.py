@@ -2,9 +2,10 @@
 
 1. slot      which hour or night it is for
 2. lock      one run of a rhythm at a time; steps of both take turns
-3. resume    at the first step of the slot that is not done; nothing where all are
-4. steps     each within its time, entered when it begins and when it ends
-5. tell      log, figures and webhook (`seen.py`), the heartbeat file, and an exit code
+3. clock     a time far from the last run's has to be confirmed by a source
+4. resume    at the first step of the slot that is not done; nothing where all are
+5. steps     each within its time, entered when it begins and when it ends
+6. tell      log, figures and webhook (`seen.py`), the heartbeat file, and an exit code
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from moodtape import __version__
 from moodtape.clock import utc_now
 from moodtape.errors import MoodtapeError, UsageError, WarehouseLocked, did_you_mean
 from moodtape.ingest.hosts import without_keys
+from moodtape.nightly.doubt import require_right_clock
 from moodtape.nightly.journal import Journal
 from moodtape.nightly.limit import time_limit
 from moodtape.nightly.lock import only_one
@@ -126,6 +128,7 @@ def run_rhythm(
 
     Raises:
         UsageError: there is no such step.
+        ClockInDoubt: the last run is far away, and no source confirms the time.
         WarehouseLocked: another run of it is going on.
     """
     every = tuple(STEPS[rhythm])
@@ -143,6 +146,7 @@ def run_rhythm(
     seen = Seen(settings, Journal(settings, clock, about), timing)
     try:
         with room_at(settings.folder), _run_lock(settings, rhythm):
+            require_right_clock(settings, clock(), timing)
             planned = _planned(moment, rhythm, order)
             if not planned.todo:
                 return planned
@@ -218,7 +222,8 @@ def _planned(moment: Moment, rhythm: Rhythm, order: Order) -> RhythmResult:
             states = last_states(connection, rhythm, moment.slot)
             if rhythm == "nightly":
                 last = last_slot(connection, rhythm, every[-1], moment.slot)
-                missed = nights_between(last, moment.slot)
+                days = timedelta(days=moment.settings.config.nightly.catch_up_days)
+                missed = nights_between(last, moment.slot, days)
     if order.only is not None:
         todo: tuple[str, ...] = (order.only,)
     elif order.from_step is not None:

@@ -26,9 +26,15 @@ def night_of(now: datetime, at: str) -> datetime:
     return floor_to(now - after_midnight, DAY) + after_midnight
 
 
-def nights_between(last: datetime | None, night: datetime) -> list[datetime]:
-    """Return the nights after the last one that was done and before this one, oldest first."""
+def nights_between(
+    last: datetime | None, night: datetime, at_most: timedelta = timedelta.max
+) -> list[datetime]:
+    """Return the nights after the last one that was done and before this one, oldest first.
+
+    at_most: what lies longer before this one is left out.
+    """
     found = []
     while last is not None and (last := last + DAY) < night:
-        found.append(last)
+        if night - last <= at_most:
+            found.append(last)
     return found

@@ -70,3 +70,10 @@ def last_slot(
     ).fetchall()
     found: datetime | None = rows[0][0]
     return found
+
+
+def last_step(connection: Connection) -> datetime | None:
+    """Return when a step of any rhythm last began; None before the first."""
+    rows = connection.execute("SELECT max(started_at) FROM step").fetchall()
+    found: datetime | None = rows[0][0]
+    return found

@@ -63,7 +63,10 @@ WORDS = ("Bitcoin soars on inflows", "Bitcoin crashes as exchange is hacked", "B
 
 @dataclass
 class World:
-    """What a market and a newspaper say at each instant; `down` paths answer 503."""
+    """What a market and a newspaper say at each instant; `down` paths answer 503.
+
+    says_time: their answers carry the time, which is `now` whatever our own clock says.
+    """
 
     folder: Path
     now: datetime = START
@@ -71,6 +74,7 @@ class World:
     restated: dict[datetime, tuple[datetime, float]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     url: str = ""
+    says_time: bool = False
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
         self.asked.append(path)
@@ -196,8 +200,8 @@ def build() -> Iterator[Callable[..., World]]:
     """Return what begins a world in a folder: its server and its settings."""
     running: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
 
-    def make(folder: Path, more: str = "") -> World:
-        world = World(folder)
+    def make(folder: Path, more: str = "", of: type[World] = World) -> World:
+        world = of(folder)
         world.folder.mkdir(exist_ok=True)
 
         class Handler(BaseHTTPRequestHandler):
@@ -207,6 +211,8 @@ def build() -> Iterator[Callable[..., World]]:
                 status, body = world.answer(parts.path, query)
                 self.send_response_only(status)
                 self.send_header("content-length", str(len(body)))
+                if world.says_time:
+                    self.send_header("date", format_datetime(world.now, usegmt=True))
                 self.end_headers()
                 self.wfile.write(body)
 

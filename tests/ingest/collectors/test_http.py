@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from moodtape.config import HttpSection
-from moodtape.errors import CouldNotAsk, CouldNotRead, Refused, SourceFailed
+from moodtape.errors import ClockInDoubt, CouldNotAsk, CouldNotRead, Refused, SourceFailed
 from moodtape.ingest.hosts import Hosts
 from moodtape.ingest.http import Http
 from moodtape.ingest.retry import retry_after, wait_before
@@ -251,3 +251,31 @@ def test_waits_never_pass_their_bound() -> None:
     waits = [wait_before(n, None, policy, lambda low, high: high) for n in range(20)]
     assert waits[:7] == [1, 2, 4, 8, 16, 32, 60]
     assert max(waits) == 60
+
+
+@pytest.mark.parametrize(
+    ("date", "age", "wrong"),
+    [
+        ("Fri, 02 Oct 2026 12:00:00 GMT", None, False),
+        ("Wed, 30 Sep 2026 12:00:00 GMT", None, False),
+        ("Tue, 29 Sep 2026 12:00:00 GMT", "172800", False),  # a copy, kept for two days
+        ("no date", None, False),
+        ("Fri, 02 Oct 2026 12:00:01 GMT", None, True),
+        ("Wed, 30 Sep 2026 11:58:00 GMT", "60", True),
+        ("Wed, 01 Oct 2036 12:00:00 GMT", "x", True),
+        ("Fri, 01 Oct 2016 12:00:00 GMT", "9" * 30, True),
+    ],
+)
+def test_an_answer_of_another_time_is_not_kept(
+    loopback: Any, make_http: Make, reply: Any, date: str, age: str | None, wrong: bool
+) -> None:
+    headers = {"Date": date} | ({"Age": age} if age else {})
+    loopback.answers["/x"] = reply(b"good", headers=headers)
+    http = make_http()
+    if not wrong:
+        assert http.get(f"{loopback.url}/x").body == b"good"
+        return
+    with pytest.raises(ClockInDoubt, match=r"/x says it is 20.*, this machine says 2026-10-01"):
+        http.get(f"{loopback.url}/x")
+    assert len(loopback.asked) == 1, "another try would be told the same"
+    assert http.tell(f"{loopback.url}/x", b"news", {}).status == 200, "news may be told at any time"
