@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -86,7 +87,8 @@ def keep_going(settings: Settings, note: Callable[[str], None], start: Start | N
         note(f"tick at minute {settings.config.nightly.tick_minute:02d} of every hour, nightly at"
              f" {settings.config.nightly.at} UTC. Ctrl-C ends it.")  # fmt: skip
         try:
-            stop.wait()
+            while not stop.is_set():
+                time.sleep(LOOK_S)  # a signal that comes as a wait without end begins is not heard
         finally:
             runs.stop()
             scheduler.shutdown()
@@ -103,6 +105,8 @@ def _command(settings: Settings, verb: str) -> list[str]:
     return [sys.executable, "-m", "moodtape", verb, "-q", "--project", folder]
 
 
+LOOK_S = 0.5
+"""Seconds between two looks whether it was told to stop."""
 GRACE_S = 10.0
 """Seconds that a run has to end by itself after an interrupt."""
 
