@@ -151,6 +151,16 @@ def test_names_and_warnings_stay_text(small: Run) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_a_page_of_many_questions_stays_small(large: Callable[..., Run]) -> None:
-    rows = [row(t, symbol=s) for s in ("BTC", "ETH", "SOL", "XRP") for t in ("return", "direction")]
-    assert len(render_page(*large(["BTC"], days=20), left(*rows)).encode()) < 1_000_000
+def test_of_many_questions_some_are_shown_whole_and_all_in_a_table(
+    large: Callable[..., Run],
+) -> None:
+    symbols = [f"S{number:02d}" for number in range(90)]
+    rows = [row(target, symbol=s) for s in symbols for target in ("return", "direction")]
+    page = render_page(*large(["BTC"], days=20), left(*rows))
+    assert len(page.encode()) < 1_500_000
+    part = section(page)
+    assert "The first 12 of these 180 in full" in part
+    assert part.count("What costs leave") == 12 * 2, "a heading, and the name of its table"
+    assert "S89 direction, 1" in part
+    few = section(render_page(*large(["BTC"], days=20), left(row(), row("return"))))
+    assert "in full" not in few
