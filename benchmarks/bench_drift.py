@@ -6,7 +6,8 @@
 A world (drift_worlds.py) has two years of training span, half a year of settled losses and then
 nights: a year of them without a break, or 60 with one after three to six weeks. Each world is a
 line of the CSV file, which is written as it goes: run again, it goes on with the first world that
-is missing. An alarm is an episode, all monitors together, as `nightly` counts them.
+is missing. The rule was made on worlds of other seeds. An alarm is an episode, all monitors
+together, as `nightly` counts them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from moodtape.config import Config
 from moodtape.forecaster.drift.budget import inputs_budget, skill_budgets
 from moodtape.forecaster.drift.cusum import SLACK, fit_cusum
 from moodtape.forecaster.drift.episodes import QUARTER_DAYS, SILENT_DAYS
+from moodtape.forecaster.drift.fed import MARKET, SCORES, TEXTS
 from moodtape.forecaster.drift.inputs import WINDOW_DAYS, Days, fit_standard
 from moodtape.forecaster.drift.ruler import Ruler, daily_sums
 
@@ -50,17 +52,17 @@ def plan(years: int, worlds: int) -> Iterator[tuple[str, float, int]]:
     rounds = max(years, worlds)
     for number in range(rounds):
         if number < years:
-            yield "none", 0.0, number
+            yield "none", 0.0, 1_000 + number
         if number < worlds:
             for case, size in BAR:
-                yield case, size, 10_000 + number
+                yield case, size, 30_000 + number
     for number in range(worlds // 2):
         for case, size in CURVES:
-            yield case, size, 20_000 + number
+            yield case, size, 40_000 + number
 
 
-def monitors(world: Simulated, seed: int) -> tuple[Any, dict[str, Any], list[str]]:
-    """Return scores of the inputs by night, each loss's steps and threshold, and names."""
+def monitors(world: Simulated, seed: int) -> tuple[Any, dict[str, Any], Any, list[str]]:
+    """Return inputs by night, steps and threshold of each loss, the largest monitors, and names."""
     rng = np.random.default_rng([seed, 1])
     rows, days = SPAN * 24, len(world.scores)
     two = np.array([len(np.unique(c[:rows][~np.isnan(c[:rows])])) <= 2 for c in world.columns.T])
@@ -72,9 +74,13 @@ def monitors(world: Simulated, seed: int) -> tuple[Any, dict[str, Any], list[str
         np.concatenate(histograms, axis=1), daily_sums(shares, opened, first, days),
         daily_sums(world.texts, opened, first, days),
     )  # fmt: skip
+    series = [n for n, t in zip(world.names, two, strict=True) if not t]
+    kinds = [TEXTS if n.startswith("news.") else MARKET for n in series] + [SCORES] * 2
     allowed = Config().nightly.drift_alarms_per_quarter
-    standard = fit_standard(every.part(0, SPAN), inputs_budget(allowed), rng)
-    scores = standard.scores(every.part(SPAN - WINDOW_DAYS + 1, days).windows())
+    standard = fit_standard(every.part(0, SPAN), kinds, inputs_budget(allowed), rng)
+    nights = every.part(SPAN - WINDOW_DAYS + 1, days).windows()
+    scores, single = standard.scores(nights), standard.monitors(nights)
+    largest = np.where(standard.families == scores.argmax(axis=1)[:, None], single, -np.inf)
     budgets = skill_budgets(allowed, [(target, 1) for target in world.losses])
     sums = {}
     for target, (loss, references) in world.losses.items():
@@ -82,18 +88,20 @@ def monitors(world: Simulated, seed: int) -> tuple[Any, dict[str, Any], list[str
         fitted = fit_cusum(loss[before], references[before], 24, budgets[target, 1], rng)
         steps = np.nan_to_num(fitted.steps(loss[rows:], references[rows:]))
         sums[target] = (steps.reshape(-1, 24), fitted.threshold)
-    series = [n for n, t in zip(world.names, two, strict=True) if not t] + ["scores", "doubt"]
+    series += ["scores", "doubt"]
     names = [f"PSI {n}" for n in series] + [f"KS {n}" for n in series]
     names += [*world.missing_names, *(n for n, t in zip(world.names, two, strict=True) if t)]
-    return scores, sums, [*names, "number of texts"]
+    return scores.max(axis=1), sums, largest.argmax(axis=1), [*names, "number of texts"]
 
 
-def episodes(scores: Any, sums: dict[str, Any], names: list[str]) -> list[tuple[int, str]]:
+def episodes(
+    scores: Any, sums: dict[str, Any], largest: Any, names: list[str]
+) -> list[tuple[int, str]]:
     """Return the nights on which an episode begins, and what began it."""
     found: list[tuple[int, str]] = []
     level = dict.fromkeys(sums, 0.0)
-    for night, row in enumerate(scores):
-        over = [names[int(row.argmax())]] if row.max() >= 1 else []
+    for night, score in enumerate(scores):
+        over = [names[int(largest[night])]] if score >= 1 else []
         for target, (steps, threshold) in sums.items():
             for step in steps[night]:
                 level[target] = max(0.0, level[target] + step - SLACK)

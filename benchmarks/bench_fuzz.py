@@ -5,7 +5,7 @@
 
 Only Moodtape's own errors may come out of a reader, and none may take longer than a second of
 processor time. Inputs are numbered and made from their number, so that each can be made again.
-Readers take turns of some seconds, so that cheap ones are through early. The state file remembers
+Readers take turns of some seconds, those that are least far first. The state file remembers
 how far every reader is: run it again to go on. A reader that had faults
 begins anew, so that a whole course is one of the reader as it is.
 """
@@ -106,7 +106,7 @@ def main() -> int:
         gc.freeze()
         left = [p for p in every if courses[p.name].inputs < asked.inputs]
         while left and time.monotonic() < stop:
-            for one in left:
+            for one in sorted(left, key=lambda p: courses[p.name].inputs):
                 turn = time.process_time() + TURN_S
                 signal.setitimer(signal.ITIMER_PROF, HANGS_S)
                 fuzz(

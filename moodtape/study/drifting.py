@@ -2,7 +2,7 @@
 
 1. inputs   every row of the training span and of the last 14 whole days, as its decision saw it
 2. losses   of forecasts made in time and settled by then, since the model came into use
-3. say      the largest of all monitors, in units of its threshold, and what it saw
+3. say      the largest of all, in units of its threshold, and what it saw
 """
 
 from __future__ import annotations
@@ -109,11 +109,11 @@ class InputWatch:
         counted = fed.count(dataset, reference, scores[:days], first, days)
         rng = generator(config.seed, "drift of inputs", folder.name)
         allowed = inputs_budget(config.nightly.drift_alarms_per_quarter)
-        standard = fit_standard(counted, allowed, rng)
+        standard = fit_standard(counted, fed.kinds(len(streams)), allowed, rng)
         return cls(dataset, fed, standard, reference, scores, streams, first)
 
     def look(self, night: datetime) -> tuple[float, str]:
-        """Return the largest monitor at a night, in units of the threshold, and what it saw.
+        """Return the largest family at a night, in units of the threshold, and what it saw.
 
         Raises:
             DataMissing: there is no row in the last days.
@@ -129,10 +129,13 @@ class InputWatch:
         scores = self._scores_between(place)
         days = self.fed.count(dataset, rows, scores, begin, WINDOW_DAYS)
         found = self.standard.scores(days.summed())[0]
+        monitors = self.standard.monitors(days.summed())[0]
+        moved = found >= min(1.0, found.max())
+        monitors = np.where(moved[self.standard.families], monitors, -np.inf)
         before = self.standard.reference.histograms[0][-len(self.streams) or None :]
         told: list[str] = []
-        for number in np.argsort(-found, kind="stable"):
-            if len(told) == SHOWN or (told and found[number] < 1):
+        for number in np.argsort(-monitors, kind="stable"):
+            if len(told) == SHOWN or (told and monitors[number] < 1):
                 break
             sentence = self.fed.moved(
                 dataset, int(number), self.reference, rows, (before, scores.sum(axis=0)),

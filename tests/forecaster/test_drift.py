@@ -12,9 +12,10 @@ from moodtape.forecaster.drift.episodes import (
     QUARTER_DAYS,
     SILENT_DAYS,
     alarm_threshold,
-    episode_peaks,
-    resampled,
+    block_sums,
+    episodes,
 )
+from moodtape.forecaster.drift.families import families_of, pooled
 from moodtape.forecaster.drift.inputs import Days, Standard, fit_standard, measures
 from moodtape.forecaster.drift.losses import thinned_losses
 from moodtape.forecaster.drift.ruler import BINS, Ruler, daily_sums, day_of
@@ -98,8 +99,10 @@ def series(seed: int, days: int, half_life: float = 3) -> np.ndarray:
     return np.asarray(lfilter([1.0], [1.0, -decay], shocks, axis=0))
 
 
-def watched(seed: int, shift: float = 0, missing: float = 0, texts: float = 1) -> np.ndarray:
-    """Return the largest score of each day after the training span, a break on the first one."""
+def watched(
+    seed: int, shift: float = 0, missing: float = 0, texts: float = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return families and monitors of each day after the training span, a break on the first."""
     days = DAYS + AFTER
     opened, values, draws = hours(days), series(seed, days), rng(seed, 1)
     after = np.arange(len(opened)) >= 24 * DAYS
@@ -113,12 +116,13 @@ def watched(seed: int, shift: float = 0, missing: float = 0, texts: float = 1) -
         ruler.counts(values, opened, START, days), daily_sums(masks, opened, START, days),
         daily_sums(counts, opened, START, days),
     )  # fmt: skip
-    standard = fit_standard(every.part(0, DAYS), 0.75, rng(seed, 2))
-    return standard.scores(every.part(DAYS - 13, days).windows())
+    standard = fit_standard(every.part(0, DAYS), ["market"] * 6, 0.75, rng(seed, 2))
+    nights = every.part(DAYS - 13, days).windows()
+    return standard.scores(nights), standard.monitors(nights)
 
 
 def test_without_a_break_two_months_are_quiet() -> None:
-    over = [int((watched(seed).max(axis=1) > 1).any()) for seed in range(12)]
+    over = [int((watched(seed)[0].max(axis=1) > 1).any()) for seed in range(12)]
     # 0.75 alarms a quarter are allowed: half an alarm in sixty days.
     assert sum(over) <= 10
 
@@ -134,9 +138,9 @@ def test_a_break_is_found_in_two_weeks_where_it_is(
     breaks: dict[str, float], monitor: set[int]
 ) -> None:
     for seed in (20, 21, 22):
-        scores = watched(seed, **breaks)
+        scores, monitors = watched(seed, **breaks)
         assert scores[13].max() > 1, "the fortnight is over"
-        assert int(scores[13].argmax()) in monitor
+        assert int(monitors[13].argmax()) in monitor
 
 
 def test_a_slow_series_is_held_to_less_than_a_quick_one() -> None:
@@ -145,7 +149,7 @@ def test_a_slow_series_is_held_to_less_than_a_quick_one() -> None:
     ruler = Ruler.fit(values, opened)
     counts = ruler.counts(values, opened, START, DAYS)
     none = np.zeros((DAYS, 0, 2))
-    standard = fit_standard(Days(counts, none, none), 1.0, rng(6))
+    standard = fit_standard(Days(counts, none, none), ["market"] * 2, 1.0, rng(6))
     quick, slow = standard.spread[2:]
     assert slow > 3 * quick
 
@@ -161,19 +165,49 @@ def test_the_same_seed_gives_the_same_threshold() -> None:
 
 
 def test_an_episode_is_followed_by_a_week_of_silence() -> None:
-    nights = np.zeros((1, 30))
-    nights[0, 2:12] = [3, 5, 1, 1, 1, 1, 1, 1, 7, 1]
-    began, excess = episode_peaks(nights, 0.5)
-    assert began.tolist() == [2], "on the third night and again seven nights later"
-    assert excess.tolist() == [4.5 + 6.5]
+    nights = np.zeros(30)
+    nights[2:12] = [3, 5, 1, 1, 1, 1, 1, 1, 7, 1]
+    began, excess = episodes(nights, 0.5)
+    assert np.flatnonzero(began).tolist() == [2, 9], "and again seven nights later"
+    assert excess[[2, 9]].tolist() == [4.5, 6.5]
     assert SILENT_DAYS == 7
 
 
-def test_blocks_do_not_cross_the_end_of_a_stretch() -> None:
-    found = resampled([np.zeros(40), np.ones(40)], 10, 50, rng(10))
-    assert found.shape == (50, 80)
-    blocks = found.reshape(50, 8, 10)
-    assert np.isin(blocks.mean(axis=2), (0.0, 1.0)).all()
+def test_no_episode_begins_where_blocks_meet() -> None:
+    nights = np.zeros(30)
+    nights[8:16] = 2.0
+    sums_ = block_sums(*episodes(nights, 1.0), 10)
+    assert sums_.shape == (21, 2)
+    assert sums_[[0, 5, 6, 9, 15]].tolist() == [[1, 1], [1, 1], [2, 2], [1, 1], [1, 1]]
+    assert sums_[16:].sum() == 0, "the eighth night of a run is told again, no other is"
+
+
+# Families.
+
+
+def test_a_family_is_the_mean_of_its_four_largest_and_a_share_stands_alone() -> None:
+    families = families_of(["market", "scores", "market"], 2)
+    assert families.tolist() == [0, 1, 0, 0, 1, 0, 2, 2]
+    z = np.array([[1.0, 5.0, 2.0, 3.0, 7.0, -4.0, 0.5, 6.0]])
+    assert pooled(z, families, 6).tolist() == [[0.5, 6.0, 6.0]]
+    many = np.arange(8.0)[None]
+    assert pooled(many, families_of(["market"] * 4, 0), 8).tolist() == [[5.5]]
+
+
+def test_a_family_of_few_is_not_drowned_by_one_of_many() -> None:
+    """The same shift in one of two series is found beside twenty noisy ones as without them."""
+    days, opened = DAYS + 14, hours(DAYS + 14)
+    values = np.hstack([series(60 + n, days) for n in range(4)])
+    values[24 * DAYS :, 22] += 1.0
+    ruler = Ruler.fit(values[: 24 * DAYS], opened[: 24 * DAYS])
+    counts, none = ruler.counts(values, opened, START, days), np.zeros((days, 0, 2))
+    for first in (0, 20):
+        every = Days(counts[:, first:], none, none)
+        kinds = ["market"] * (22 - first) + ["scores"] * 2
+        standard = fit_standard(every.part(0, DAYS), kinds, 0.8, rng(12))
+        night = every.part(DAYS, days).summed()
+        assert standard.scores(night)[0, -1] > 1
+        assert int(standard.monitors(night)[0].argmax()) % (24 - first) == 22 - first
 
 
 def test_nights_that_follow_each_other_alike_raise_as_many_alarms_as_are_allowed() -> None:
@@ -184,7 +218,7 @@ def test_nights_that_follow_each_other_alike_raise_as_many_alarms_as_are_allowed
     alarms, quarters = 0.0, 0.0
     for seed in range(40):
         level = alarm_threshold([nights(1000 + seed, 365)], 0.5, rng(seed))
-        alarms += episode_peaks(nights(seed, 2000)[None], level)[0][0]
+        alarms += episodes(nights(seed, 2000), level)[0].sum()
         quarters += 2000 / QUARTER_DAYS
     assert 0.2 < alarms / quarters < 0.8
 
@@ -285,6 +319,8 @@ def test_false_alarms_are_divided_among_all() -> None:
 
 def test_a_span_without_any_change_has_a_standard() -> None:
     still = Days(np.ones((120, 1, 3)), np.ones((120, 1, 2)), np.ones((120, 1, 2)))
-    standard = fit_standard(still, 1.0, rng(11))
+    standard = fit_standard(still, ["scores"], 1.0, rng(11))
     assert isinstance(standard, Standard)
     assert standard.scores(still.part(0, 14).summed()).max() < 1
+    odd = Days(np.ones((1, 1, 3)) * 14, np.array([[[14.0, 28.0]]]), np.ones((1, 1, 2)) * 14)
+    assert standard.scores(odd).tolist()[0][1] > 1, "half of it is missing"

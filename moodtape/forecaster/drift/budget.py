@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-INPUTS_SHARE = 0.75
+INPUTS_SHARE = 0.9
 WEIGHT = {"volatility": 2.0, "return": 1.0, "direction": 1.0}
 
 
@@ -23,7 +23,7 @@ def skill_budgets(
     """Return those of each target and horizon.
 
     >>> skill_budgets(1.0, [("volatility", 1), ("return", 1)])[("return", 1)]
-    0.08333333333333333
+    0.033333333333333326
     """
     left = (1 - INPUTS_SHARE) * alarms_per_quarter
     weights = {key: WEIGHT[key[0]] for key in monitors}

@@ -2,9 +2,9 @@
 
 An alarm is an episode: after it there is silence for a week, then it may come again.
 
-1. over       nights on which something is over a level, as episodes
+1. episodes   nights on which something is over a level
 2. tail       episodes beyond a middling level, and how far their peaks reach: exponential
-3. resample   the same of resampled nights, so that a short past makes a high threshold
+3. resample   the same of blocks of nights, so that a short past makes a high threshold
 4. threshold  where the mean over all resamples comes to the alarms that are allowed
 """
 
@@ -25,69 +25,54 @@ QUARTER_DAYS = 365.25 / 4
 MIDDLING = 0.7
 """The tail is fitted to peaks beyond this quantile of the nights."""
 
+BLOCK_DAYS, DRAWS = 28, 200
 FEWEST_PEAKS = 1.0
 
 
-def episode_peaks(nights: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return how many episodes begin, and the sum of their peaks' excess, in each row of nights.
+def episodes(nights: Floats, level: float) -> tuple[Floats, Floats]:
+    """Return on which nights an episode over a level begins, and how far it reaches beyond.
 
-    (draws, nights) -> 2 x (draws,)
+    (n,) -> 2 x (n,): 1 or 0, and the largest excess on the night on which it began.
     """
-    draws, count = nights.shape
-    began, excess = np.zeros(draws), np.zeros(draws)
-    armed = np.zeros(draws)
-    peak = np.zeros(draws)
-    for night in range(count):
-        over = nights[:, night] - level
-        starts = (over > 0) & (armed <= 0)
-        excess += np.where(starts, peak, 0.0)  # the peak of the one before is settled
-        peak = np.where(starts, over, np.where(armed > 0, np.maximum(peak, over), peak))
-        began += starts
-        armed = np.where(starts, SILENT_DAYS - 1, armed - 1)
-    return began, excess + np.where(began > 0, peak, 0.0)
+    began, excess = np.zeros(len(nights)), np.zeros(len(nights))
+    first = -SILENT_DAYS
+    for night in map(int, np.flatnonzero(nights > level)):
+        if night - first >= SILENT_DAYS:
+            first = night
+            began[night] = 1.0
+        excess[first] = max(excess[first], nights[night] - level)
+    return began, excess
 
 
-def resampled(
-    stretches: Sequence[Floats], block: int, draws: int, rng: np.random.Generator
-) -> Floats:
-    """Return nights resampled in blocks, none of which crosses the end of a stretch.
-
-    Source: Kuensch (1989), moving blocks.
-
-    Args:
-        stretches: a value for each of some nights that follow each other.
-    Returns:
-        As many nights as there are in all, shape (draws, nights).
-    """
-    whole = np.concatenate(stretches)
-    starts: list[int] = []
-    at = 0
-    for stretch in stretches:
-        starts += range(at, at + max(len(stretch) - block, 0) + 1)
-        at += len(stretch)
-    block = min(block, *(len(s) for s in stretches))
-    blocks = int(np.ceil(len(whole) / block))
-    first = rng.choice(np.array(starts), size=(draws, blocks))
-    rows = (first[:, :, None] + np.arange(block)).reshape(draws, -1)[:, : len(whole)]
-    return np.asarray(whole[rows])
+def block_sums(began: Floats, excess: Floats, block: int) -> Floats:
+    """Return how many episodes begin in every block of nights, and their excess. -> (n', 2)"""
+    ends = np.cumsum(np.vstack([(0.0, 0.0), np.column_stack([began, excess])]), axis=0)
+    return np.asarray(ends[block:] - ends[:-block])
 
 
 def alarm_threshold(
-    stretches: Sequence[Floats],
-    alarms_per_quarter: float,
-    rng: np.random.Generator,
-    block: int = 28,
-    draws: int = 200,
+    stretches: Sequence[Floats], alarms_per_quarter: float, rng: np.random.Generator
 ) -> float:
     """Return the level that nights without a break begin to exceed so many times a quarter.
 
-    Source: Davison & Smith (1990), peaks over a threshold; the mean over resamples lets the
-        tail's own uncertainty raise the level.
+    Episodes are told from nights as they followed each other; what is resampled are blocks of
+    them, so that no episode begins where two blocks meet.
+
+    Source: Davison & Smith (1990), peaks over a threshold; Kuensch (1989), moving blocks. The mean
+        over resamples lets the tail's own uncertainty raise the level.
+
+    Args:
+        stretches: a value for each of some nights that follow each other.
     """
-    nights = resampled(stretches, block, draws, rng)
     level = float(np.quantile(np.concatenate(stretches), MIDDLING))
-    began, excess = episode_peaks(nights, level)
-    rate = began / nights.shape[1] * QUARTER_DAYS
+    told = [episodes(stretch, level) for stretch in stretches]
+    block = min(BLOCK_DAYS, *(len(stretch) for stretch in stretches))
+    within = [block_sums(began, excess, block) for began, excess in told]
+    every = np.concatenate(within)  # (places, 2)
+    blocks = -(-sum(map(len, stretches)) // block)
+    drawn = every[rng.integers(0, len(every), size=(DRAWS, blocks))].sum(axis=1)
+    began, excess = drawn.T
+    rate = began / (blocks * block) * QUARTER_DAYS
     overall = max(float(excess.sum() / max(began.sum(), 1)), 1e-6)
     # A resample with few peaks says little of their size: it is drawn to what all say.
     scale = (excess + FEWEST_PEAKS * overall) / (began + FEWEST_PEAKS)

@@ -16,7 +16,7 @@ import numpy as np
 
 from moodtape.forecaster.drift.inputs import Days
 from moodtape.forecaster.drift.ruler import BINS, Ruler, daily_sums
-from moodtape.forecaster.features.base import CALENDAR
+from moodtape.forecaster.features.base import CALENDAR, SENTIMENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 COUNT = ".count_last"
 MASK = "missing"
+MARKET, TEXTS, SCORES = "market", "texts", "scores"
+"""Kinds of series; what is known of a coin from its chain is of its market."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Fed:
     """What is watched of a dataset; made on the training rows, then used for any days.
 
     symbols: those with training rows. series, shares: columns of the dataset; counts: those that
-    hold the logarithm of a number of texts.
+    hold the logarithm of a number of texts. groups: of each series' column.
     """
 
     symbols: tuple[int, ...]
@@ -43,6 +45,7 @@ class Fed:
     shares: Rows
     counts: Rows
     rulers: tuple[Ruler, ...]
+    groups: tuple[str, ...]
 
     @classmethod
     def fit(cls, dataset: Dataset, rows: Rows) -> Fed:
@@ -67,7 +70,17 @@ class Fed:
             shares=np.array(shares, dtype=np.int64),
             counts=np.array(counts, dtype=np.int64),
             rulers=tuple(rulers),
+            groups=tuple(columns[i].group for i in series),
         )
+
+    def kinds(self, streams: int) -> list[str]:
+        """Return of which kind each series of `count` is; columns of texts are not the market's.
+
+        Args:
+            streams: how many series of scores come last.
+        """
+        own = [TEXTS if group == SENTIMENT else MARKET for group in self.groups]
+        return [*own * len(self.symbols), *[SCORES] * streams]
 
     def count(
         self, dataset: Dataset, rows: Rows, scores: Floats, first: np.datetime64, days: int

@@ -4,34 +4,46 @@
 2. measure    PSI and KS of histograms, changes of shares and rates, against the other days
 3. standard   each monitor by the mean and spread it has over such windows: slow series, whose
               fortnights differ much, are held to less than quick ones
-4. threshold  one for the largest of all monitors, from quarters of the span that had no part in
+4. family     monitors that one break would move together become one value (families.py)
+5. level      each family by what it reaches by chance as often as is allowed: forty columns of
+              the market do not drown two series of scores
+6. threshold  one for the largest of all families, from stretches of the span that had no part in
               the standard (episodes.py)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodtape.forecaster.drift.episodes import alarm_threshold
+from moodtape.forecaster.drift.episodes import QUARTER_DAYS, alarm_threshold
+from moodtape.forecaster.drift.families import families_of, pooled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Rows = NDArray[np.int64]
 
 WINDOW_DAYS = 14
 FEWEST_DAYS = 84
 FOLD_DAYS = 42
-MOST_FOLDS = 4
+MOST_FOLDS = 8
 CHUNK = 128
 """Windows that are measured at once, so that memory stays small."""
 
 LEAST_SPREAD = {"psi": 0.01, "ks": 0.01, "share": 0.01, "rate": 0.05}
 """A monitor that never moved in training is held to this: a point of a share, 5 % of a rate."""
+
+LEAST_LEVEL = 1.0
+"""In spreads: a family that never moved in training has no level of its own."""
+
+LUCK_QUARTERS = 2.0
+"""A past of so many quarters says half of a family's level; what is common to all, the rest."""
 
 
 @dataclass(frozen=True)
@@ -123,46 +135,87 @@ def _ratio(values: Floats) -> Floats:
 class Standard:
     """What fortnights without a break look like, and from where on one counts as moved.
 
-    center, spread: of each monitor, shape (M,). threshold: of the largest standardised one.
+    center, spread: of each monitor, shape (M,). families: of which each is, shape (M,).
+    levels: of each family, shape (F,). threshold: of the largest family, in its level.
     """
 
     reference: Days
     center: Floats
     spread: Floats
+    families: Rows
+    levels: Floats
     threshold: float
 
     def scores(self, window: Days) -> Floats:
-        """Return each monitor in units of the threshold: above 1 it has moved. -> (n, M)"""
+        """Return each family in units of the threshold: above 1 it has moved. -> (n, F)"""
+        z = self._standardised(window)
+        return pooled(z, self.families, self.monitors_of_histograms) / self._alarms
+
+    def monitors(self, window: Days) -> Floats:
+        """Return each monitor in units of what its family has to reach. -> (n, M)"""
+        return np.asarray(self._standardised(window) / self._alarms[self.families])
+
+    @property
+    def monitors_of_histograms(self) -> int:
+        """Return how many monitors come before those of shares and rates."""
+        return self.reference.histogram_monitors
+
+    @property
+    def _alarms(self) -> Floats:
+        return np.asarray(self.levels * self.threshold)
+
+    def _standardised(self, window: Days) -> Floats:
         distance = measures(window, self.reference)
-        z = standardised(distance, self.center, self.spread, self.reference.histogram_monitors)
-        return z / self.threshold
+        return standardised(distance, self.center, self.spread, self.monitors_of_histograms)
 
 
-def fit_standard(days: Days, alarms_per_quarter: float, rng: np.random.Generator) -> Standard:
+def fit_standard(
+    days: Days, kinds: Sequence[str], alarms_per_quarter: float, rng: np.random.Generator
+) -> Standard:
     """Return the standard of a training span.
 
     Args:
         days: of the span, at least `FEWEST_DAYS`.
+        kinds: of which kind each of the J series is; those of a kind are a family.
         alarms_per_quarter: how many false alarms all monitors together may raise.
     """
-    windows, total = days.windows(), days.summed()
+    windows, total, count = days.windows(), days.summed(), days.histogram_monitors
     least = least_spreads(days)
     own = measures(windows, total.without(windows))
+    families = families_of(kinds, days.shares.shape[1] + days.rates.shape[1])
     folds = max(2, min(MOST_FOLDS, days.count // FOLD_DAYS))
     edges = np.linspace(0, days.count, folds + 1).astype(int)
     stretches = []
     for first, last in pairwise(edges):
         inside = slice(first, max(last - WINDOW_DAYS + 1, first + 1))
         touching = slice(max(first - WINDOW_DAYS + 1, 0), last)
-        others = np.delete(own, touching, axis=0)
-        center, spread = _moments(others, least)
+        center, spread = _moments(np.delete(own, touching, axis=0), least)
         fresh = measures(
             windows.part(inside.start, inside.stop), total.without(days.part(first, last).summed())
         )
-        stretches.append(standardised(fresh, center, spread, days.histogram_monitors).max(axis=1))
-    center, spread = _moments(own, least)
-    threshold = alarm_threshold(stretches, alarms_per_quarter, rng)
-    return Standard(total, center, spread, max(threshold, 1.0))
+        stretches.append(pooled(standardised(fresh, center, spread, count), families, count))
+    levels = _family_levels(stretches, alarms_per_quarter, rng)
+    largest = [(stretch / levels).max(axis=1) for stretch in stretches]
+    threshold = max(alarm_threshold(largest, alarms_per_quarter, rng), 1.0)
+    return Standard(total, *_moments(own, least), families, levels, threshold)
+
+
+def _family_levels(
+    stretches: Sequence[Floats], alarms_per_quarter: float, rng: np.random.Generator
+) -> Floats:
+    """Return what each family reaches by chance as often as is allowed. n x (., F) -> (F,)
+
+    The shorter the past, the more of a level is luck, and the nearer they are drawn to each other.
+    """
+    own = np.log(
+        [
+            max(alarm_threshold(list(nights), alarms_per_quarter, rng), LEAST_LEVEL)
+            for nights in zip(*(stretch.T for stretch in stretches), strict=True)
+        ]
+    )
+    quarters = sum(len(stretch) for stretch in stretches) / QUARTER_DAYS
+    trust = quarters / (quarters + LUCK_QUARTERS)
+    return np.asarray(np.exp(trust * own + (1 - trust) * own.mean()))
 
 
 def standardised(values: Floats, center: Floats, spread: Floats, histogram_monitors: int) -> Floats:
