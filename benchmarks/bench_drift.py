@@ -42,7 +42,7 @@ BAR = (
 CURVES = (
     *(("mean " + name, 1.0) for name in ("range", "volume")),
     *(("mean tone", size) for size in (0.5, 2.0)),
-    *((target, size) for target in ("return", "direction") for size in (0.01, 0.02, 0.05, 0.1, 0.2)),
+    *((loss, size) for loss in ("return", "direction") for size in (0.01, 0.02, 0.05, 0.1, 0.2)),
     ("volatility", 0.1), ("volatility", 0.5),
 )  # fmt: skip
 
