@@ -1,4 +1,4 @@
-"""Cells of a study fitted by several processes at once, each held to cores of its own.
+"""Cells of a study fitted by several processes at once, where possible on cores of their own.
 
 A process gets the dataset once, then names of cells; what it fits goes to the store, whence
 anybody reads it. A cell has the same bits whoever fits it, so nothing depends on who does.
@@ -97,13 +97,16 @@ def fit_cells(
 
 
 def shares(cores: Sequence[int], jobs: int) -> list[list[int]]:
-    """Return the cores of each process: a share of its own, or one in turn where they are few.
+    """Return the cores of each process: a share of its own if that holds two, else all of them.
 
-    >>> shares([0, 1, 2, 3, 4], 2), shares([0, 1], 3)
-    ([[0, 2, 4], [1, 3]], [[0], [1], [0]])
+    A fit hands its work from one thread to another: held to a single core, it leaves the core
+    idle for two fifths of the time (docs/performance.md).
+
+    >>> shares([0, 1, 2, 3, 4], 2), shares([0, 1], 2)
+    ([[0, 2, 4], [1, 3]], [[0, 1], [0, 1]])
     """
-    if jobs > len(cores):
-        return [[cores[number % len(cores)]] for number in range(jobs)]
+    if len(cores) < 2 * jobs:
+        return [list(cores)] * jobs
     return [list(cores[number::jobs]) for number in range(jobs)]
 
 
