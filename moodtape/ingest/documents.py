@@ -223,7 +223,9 @@ def _whole(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:  # NaN and NaT differ from themselves
+    if value is None:
+        return ""
+    if not hasattr(value, "__len__") and value != value:  # NaN and NaT differ from themselves
         return ""
     return value if isinstance(value, str) else str(value)
 

@@ -6,6 +6,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from moodtape.config import Config
@@ -221,6 +223,17 @@ def test_hostile_cells_end_up_harmless(bring: Any) -> None:
     assert stored[:4] == ("Bitcoin up", None, "x", "ab")
     assert len(stored[4]) == 16
     assert stored[4] != "me"
+
+
+def test_a_cell_that_holds_a_list_stops_no_other_row(bring: Any) -> None:
+    rows = [news(1, author=[], likes=[]), news(2, author=["ann"], likes=[3]), news(3)]
+    path = bring.folder / "n.parquet"
+    pq.write_table(
+        pa.Table.from_pylist([{"author": None, "likes": None, **r} for r in rows[:2]]), path
+    )
+    result = bring("documents", "n.parquet", path.read_bytes())
+    assert (result.counts.new, result.counts.quarantined) == (2, 0)
+    assert bring("documents", "m.jsonl", jsonl(*rows)).counts.new == 3
 
 
 def test_coverage_is_the_files_own_span_per_source_and_collection(bring: Any) -> None:
