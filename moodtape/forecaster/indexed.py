@@ -13,14 +13,12 @@ import numpy as np
 from keras import ops
 
 from moodtape.config import NetworkSection
+from moodtape.forecaster.filling import fill
 from moodtape.forecaster.model import MARKET, SUBJECT, SYMBOL, Shape, build_model, with_gate
 from moodtape.forecaster.windows import fixed_batch, fixed_batches
 
 if TYPE_CHECKING:
     from moodtape.forecaster.windows import Rows
-
-FILLED_ROWS = 8_192
-"""Rows of a matrix that are copied into a network at once."""
 
 
 @keras.saving.register_keras_serializable("moodtape")
@@ -140,24 +138,6 @@ class IndexedNetwork:
             for key, values in answers.items():
                 parts.setdefault(key, []).append(np.asarray(values)[weight > 0, 0])
         return {key: np.concatenate(found).astype(np.float64) for key, found in parts.items()}
-
-
-def fill(variable: Any, values: Any) -> None:
-    """Copy values into a variable; on TensorFlow part by part, so that no second copy is held.
-
-    `variable[a:b].assign` would read the slice first, and what was read keeps the whole alive.
-    """
-    if keras.backend.backend() != "tensorflow":
-        variable.assign(np.asarray(values, dtype=variable.dtype))
-        return
-    import tensorflow
-
-    for start in range(0, len(values), FILLED_ROWS):
-        part = np.asarray(values[start : start + FILLED_ROWS], dtype=variable.dtype)
-        tensorflow.raw_ops.ResourceStridedSliceAssign(
-            ref=variable.value.handle, begin=[start], end=[start + len(part)], strides=[1],
-            value=part,
-        )  # fmt: skip
 
 
 def _loss(key: str) -> str:

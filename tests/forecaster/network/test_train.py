@@ -173,3 +173,17 @@ def test_the_served_model_says_what_the_network_says(
         assert quantiles == sorted(quantiles), "quantiles cross"
         quantiles = np.log(list(answer["volatility_quantiles"].values()))
         assert quantiles == pytest.approx(calibrated["volatility_1"][place], abs=1e-4)
+
+
+def test_a_matrix_longer_than_a_part_is_filled_whole() -> None:
+    from moodtape.forecaster.device import prepare
+
+    prepare("cpu")
+    from moodtape.forecaster.filling import ROWS, fill
+    from moodtape.forecaster.indexed import GatherWindows
+
+    values = np.random.default_rng(0).standard_normal((ROWS + 5, 3))
+    gather = GatherWindows(len(values), 3, lookback=2)
+    for filled in (values, values[::-1]):
+        fill(gather.matrix, filled)
+        np.testing.assert_array_equal(np.asarray(gather.matrix.value), filled.astype(np.float32))
