@@ -21,6 +21,7 @@ TreatmentName = Literal[
 ClaimName = Literal["tone", "attention"]
 BaselineName = Literal["ridge", "boosting", "arima"]
 KindName = Literal["event", "recap", "forecast", "promotion", "other", "unknown"]
+MOST_FOLDS = 200
 MARGIN: dict[TargetName, float] = {"return": 0.005, "direction": 0.003, "volatility": 0.01}
 TARGETS: tuple[TargetName, ...] = ("return", "direction", "volatility")
 
@@ -124,7 +125,10 @@ class TargetSection(Section):
 class WalkForwardSection(Section):
     """train | purge | stop | purge | calibrate | purge + embargo | test."""
 
-    folds: int = Field(4, ge=1, le=200, description="consecutive test spans")
+    folds: int = Field(4, ge=1, le=MOST_FOLDS, description="consecutive test spans")
+    refit_bars: int = Field(
+        0, ge=0, description="bars between two fits, in place of `folds`; 0 = `folds` equal spans"
+    )
     test_fraction: Fraction = Field(0.5, description="share of decision times that are tested")
     stop_fraction: Fraction = Field(0.1, description="share of a fold's past for early stopping")
     calibrate_fraction: Fraction = Field(0.1, description="share of a fold's past for calibration")
@@ -168,6 +172,11 @@ class TrainingSection(Section):
     )
     clip_norm: float = Field(
         1.0, ge=0, description="each weight's gradient is cut to this norm; 0 = never"
+    )
+    warm_start: bool = Field(
+        False,
+        description="in a study, a fold's fit begins with the weights of the same arm and seed in"
+        " the fold before",
     )
     tensorboard: bool = Field(
         False, description="`train` writes its curves for TensorBoard into the run's folder"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from moodtape.forecaster.arms import PLANTS, Arm
 from moodtape.forecaster.arrays import read_arrays, write_arrays
 from moodtape.forecaster.copies import copies_of
 from moodtape.forecaster.fitted import open_baseline, text_free
-from moodtape.forecaster.forecasters import FORECASTERS, FitPredict
+from moodtape.forecaster.forecasters import FORECASTERS, FitPredict, GoesOn, Weights
 from moodtape.forecaster.inputs import Draw, Inputs, build_inputs
 from moodtape.forecaster.scaling import scaled_features
 from moodtape.forecaster.shift import shift_room
@@ -99,8 +99,24 @@ def importance_cells(forecaster: str, folds: Sequence[Fold], arm: Arm) -> list[C
     ]
 
 
+def chains_of(cells: Sequence[Cell], config: Config) -> list[list[Cell]]:
+    """Return the cells that one process had better fit in a row, in order of their folds.
+
+    With a warm start these are the folds of an arm and seed; without, each cell is by itself.
+    """
+    if not config.training.warm_start:
+        return [[cell] for cell in cells]
+    chains: dict[Cell, list[Cell]] = {}
+    for cell in cells:
+        chains.setdefault(replace(cell, fold=0), []).append(cell)
+    return [sorted(chain, key=lambda cell: cell.fold) for chain in chains.values()]
+
+
 class CellFitter:
     """Fits cells of one study; features are scaled once for the cells of a fold in a row.
+
+    With a warm start a cell rests on the one of the fold before, which is fitted anew where its
+    weights are not at hand: so a cell is the same whoever fits it, in whatever order.
 
     helps_allowed: the placebo has room enough.
     """
@@ -115,6 +131,7 @@ class CellFitter:
         self._gains = margins(dataset, config)
         self._scaled: tuple[int, Dataset, Floats] | None = None
         self._seen_by = {arm.name: dataset.for_arm(arm.name) for arm in arms}
+        self._ended: dict[Cell, tuple[int, Weights]] = {}
 
     def fit(self, cell: Cell, fit_predict: FitPredict) -> Mapping[str, Floats]:
         """Return forecasts by target key: at the fold's calibrating rows, then its tested ones.
@@ -125,10 +142,30 @@ class CellFitter:
         rows = np.concatenate([fold.calibrate, fold.test])
         if cell.kind == IMPORTANCE:
             dataset, inputs, rows = self._copied(self._arms[cell.arm], fold)
+        else:
+            dataset = self._seen_by.get(cell.arm, self._dataset)
+            inputs = self._inputs(cell, dataset, fold)
+        if not (self._config.training.warm_start and isinstance(fit_predict, GoesOn)):
             return fit_predict(dataset, inputs, fold, rows, seed=cell.seed)
-        dataset = self._seen_by.get(cell.arm, self._dataset)
-        inputs = self._inputs(cell, dataset, fold)
-        return fit_predict(dataset, inputs, fold, rows, seed=cell.seed)
+        start = self._weights_before(cell, fit_predict)
+        forecasts, weights = fit_predict.go_on(
+            dataset, inputs, fold, rows, seed=cell.seed, start=start
+        )
+        self._ended[replace(cell, fold=0, kind=ARM)] = fold.number, weights
+        return forecasts
+
+    def _weights_before(self, cell: Cell, fit_predict: GoesOn) -> Weights | None:
+        """Return the weights of a cell's arm and seed after the fold before; None in the first."""
+        earlier = [n for n, fold in self._folds.items() if n < cell.fold and len(fold.test)]
+        if not earlier:
+            return None
+        before, chain = max(earlier), replace(cell, fold=0, kind=ARM)
+        if self._ended.get(chain, (None,))[0] != before:
+            log: list[Any] = getattr(fit_predict, "log", [])
+            told = len(log)
+            self.fit(replace(cell, fold=before, kind=ARM), fit_predict)  # type: ignore[arg-type]
+            del log[told:]  # a cell tells of its own fit
+        return self._ended[chain][1]
 
     def _inputs(self, cell: Cell, dataset: Dataset, fold: Fold) -> Inputs:
         if cell.kind == BASELINE:

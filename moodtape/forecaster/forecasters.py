@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from moodtape.config import Config, ForecasterName
 from moodtape.forecaster.arms import PLACEBOS
@@ -36,6 +36,27 @@ class FitPredict(Protocol):
         self, dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int
     ) -> Mapping[str, Floats]:
         """Return forecasts by target key, and `gate` if there is one, each as long as `rows`."""
+
+
+Weights = Sequence[Any]
+"""Of a network, one array a variable."""
+
+
+@runtime_checkable
+class GoesOn(Protocol):
+    """Fits cells, and may begin where the fit of an earlier fold ended."""
+
+    def go_on(
+        self,
+        dataset: Dataset,
+        inputs: Inputs,
+        fold: Fold,
+        rows: Rows,
+        *,
+        seed: int,
+        start: Weights | None,
+    ) -> tuple[Mapping[str, Floats], Weights]:
+        """Return forecasts as `FitPredict` does, and the weights that made them."""
 
 
 @dataclass(frozen=True)

@@ -99,17 +99,28 @@ class IndexedNetwork:
     def _input_names(self) -> list[str]:
         return list(self.core.input) if isinstance(self.core.input, dict) else [MARKET]
 
-    def reset(self, seed: int, matrices: dict[str, Any]) -> None:
+    @property
+    def weights(self) -> list[Any]:
+        """Return the weights as they are now, without the streams of dropout."""
+        return [ops.convert_to_numpy(each.value) for each in self.core.weights]
+
+    def reset(
+        self, seed: int, matrices: dict[str, Any], weights: Sequence[Any] | None = None
+    ) -> None:
         """Start afresh: weights and dropout streams of `seed`, an untouched optimizer, new data.
 
         Args:
             matrices: by input name, (R, F) or (R,).
+            weights: to begin with in place of those of `seed`.
         """
         if seed not in self._starts:  # the arms of a fold begin with the same weights
             fresh = build_model(self.settings, self.shape, seed)
             self._starts[seed] = [ops.convert_to_numpy(new.value) for new in fresh.variables]
         for kept, start in zip(self.core.variables, self._starts[seed], strict=True):
             kept.assign(start)
+        if weights is not None:
+            for kept, start in zip(self.core.weights, weights, strict=True):
+                kept.assign(start)
         optimizer = self.model.optimizer
         for variable in optimizer.variables:
             variable.assign(ops.zeros_like(variable.value))

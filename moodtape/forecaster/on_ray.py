@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from moodtape.cluster import over_cluster
 from moodtape.config import Config
 from moodtape.errors import UsageError
-from moodtape.forecaster.cells import Cell, CellFitter, CellStore
+from moodtape.forecaster.cells import Cell, CellFitter, CellStore, chains_of
 from moodtape.forecaster.checkpoint import computed_by
 from moodtape.forecaster.pool import Fits
 
@@ -38,9 +38,9 @@ class Worker:
         agree(asked_by, computed_by())
         self._fits = Fits(CellFitter(dataset, folds, arms, config), config)
 
-    def do(self, cell: Cell) -> tuple[Cell, Mapping[str, Any], Mapping[str, Any]]:
-        """Return a cell with its forecasts and what its fit measured."""
-        return (cell, *self._fits.fit(cell))
+    def do(self, chain: Sequence[Cell]) -> list[tuple[Cell, Mapping[str, Any], Mapping[str, Any]]]:
+        """Return cells with their forecasts and what their fits measured."""
+        return [(cell, *self._fits.fit(cell)) for cell in chain]
 
 
 def agree(here: Mapping[str, str], there: Mapping[str, str]) -> None:
@@ -80,7 +80,8 @@ def fit_cells_on_ray(
     if not left:
         return
     study = (dataset, tuple(folds), tuple(arms), config, computed_by())
-    for cell, forecasts, log in over_cluster(Worker, study, left, threads=1):
-        store.save(cell, forecasts, log)
-        if progress is not None:
-            progress(str(cell))
+    for chain in over_cluster(Worker, study, chains_of(left, config), threads=1):
+        for cell, forecasts, log in chain:
+            store.save(cell, forecasts, log)
+            if progress is not None:
+                progress(str(cell))

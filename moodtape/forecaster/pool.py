@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from moodtape.config import Config
 from moodtape.errors import MoodtapeError
-from moodtape.forecaster.cells import BASELINE, Cell, CellFitter, CellStore, fit_logged
+from moodtape.forecaster.cells import (
+    BASELINE,
+    Cell,
+    CellFitter,
+    CellStore,
+    chains_of,
+    fit_logged,
+)
 from moodtape.forecaster.forecasters import FitPredict
 
 if TYPE_CHECKING:
@@ -82,11 +89,12 @@ def fit_cells(
         jobs, context, _begin, (cores, dataset, tuple(folds), tuple(arms), config, store)
     )
     try:
-        waiting = {pool.submit(_fit, cell): cell for cell in left}
+        waiting = {pool.submit(_fit, chain): chain for chain in chains_of(left, config)}
         for done in as_completed(waiting):
             done.result()
-            if progress is not None:
-                progress(str(waiting[done]))
+            for cell in waiting[done]:
+                if progress is not None:
+                    progress(str(cell))
     except BrokenProcessPool as exc:
         raise MoodtapeError(
             "A process that fitted cells was killed, perhaps for want of memory. The finished"
@@ -142,7 +150,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _fit(cell: Cell) -> None:
+def _fit(chain: Sequence[Cell]) -> None:
     assert _process is not None
     fits, store = _process
-    store.save(cell, *fits.fit(cell))
+    for cell in chain:
+        store.save(cell, *fits.fit(cell))

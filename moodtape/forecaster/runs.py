@@ -44,6 +44,10 @@ def make_run_folder(runs: Path, run_id: str) -> Path:
     return folder
 
 
+CAME_LATER = (("training", "warm_start"), ("walk_forward", "refit_bars"))
+"""Settings that change nothing while they are off: a study without them is the trial it was."""
+
+
 def config_hash(config: Config) -> str:
     """Return a hash of every setting but the seed; two runs that share it are one trial."""
     looks_on = {
@@ -54,6 +58,9 @@ def config_hash(config: Config) -> str:
     values = config.model_dump(
         mode="json", exclude={**dict.fromkeys(("seed", *BESIDE), True), **looks_on}
     )
+    for section, name in CAME_LATER:
+        if not values[section][name]:
+            del values[section][name]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

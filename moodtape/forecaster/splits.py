@@ -17,7 +17,8 @@ import numpy as np
 
 from moodtape.clock import from_datetime64, iso, to_datetime64
 from moodtape.config import WalkForwardSection
-from moodtape.errors import DataMissing
+from moodtape.config.study import MOST_FOLDS
+from moodtape.errors import ConfigError, DataMissing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,20 +132,18 @@ def latest_label(dataset: Dataset) -> Instants:
 def fold_edges(
     first: np.datetime64, until: np.datetime64, grid: Instants, settings: WalkForwardSection
 ) -> list[Edges]:
-    """Return the instants of every fold, evenly spaced in time.
+    """Return the instants of every fold, spaced evenly in time or by `refit_bars` of the grid.
 
     Args:
         first: cut-off of the first usable decision.
         until: end of the span.
         grid: every cut-off of the calendar in order, holes too; embargo and rolling past
             count along it, shape (n,).
+    Raises:
+        ConfigError: `refit_bars` asks for too many folds.
     """
-    borders = [
-        _between(first, until, 1 - settings.test_fraction * (1 - number / settings.folds))
-        for number in range(settings.folds + 1)
-    ]
     edges = []
-    for test_from, test_until in pairwise(borders):
+    for test_from, test_until in pairwise(_borders(first, until, grid, settings)):
         past_until = max(first, bars_before(grid, test_from, settings.embargo_bars))
         train_from = first
         if settings.rolling_bars:
@@ -152,6 +151,26 @@ def fold_edges(
         parts = tails(train_from, past_until, settings)
         edges.append(Edges(train_from, *parts, past_until, test_from, test_until))
     return edges
+
+
+def _borders(
+    first: np.datetime64, until: np.datetime64, grid: Instants, settings: WalkForwardSection
+) -> list[np.datetime64]:
+    """Return where test spans begin, and where the last one ends; it may be a short one."""
+    if not settings.refit_bars:
+        return [
+            _between(first, until, 1 - settings.test_fraction * (1 - number / settings.folds))
+            for number in range(settings.folds + 1)
+        ]
+    begin = _between(first, until, 1 - settings.test_fraction)
+    refits = grid[(grid >= begin) & (grid < until)][:: settings.refit_bars][1:]
+    if len(refits) >= MOST_FOLDS:
+        raise ConfigError(
+            f"walk_forward.refit_bars: a fit every {settings.refit_bars} bars makes"
+            f" {len(refits) + 1} folds; {MOST_FOLDS} is the most. Take more bars, or a smaller"
+            " walk_forward.test_fraction."
+        )
+    return [begin, *refits, until]
 
 
 def cut_fold(number: int, rows: Rows, cutoff: Instants, known_at: Instants, edge: Edges) -> Fold:

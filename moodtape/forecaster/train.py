@@ -1,7 +1,7 @@
 """One fit of the network, read from top to bottom.
 
 1. scale      answers by the training rows (`TargetScales`)
-2. reset      weights and dropout from the fit's own seed
+2. reset      weights and dropout from the fit's own seed, or the weights of an earlier fold
 3. fit        Adam, order drawn by seed; `stop` rows end it and slow it down (`course.py`)
 4. restore    the weights of the epoch that was best on `stop`
 5. forecast   back in the answers' own units
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from moodtape.forecaster.course import Progress
     from moodtape.forecaster.dataset import Dataset
     from moodtape.forecaster.events import EventFile
+    from moodtape.forecaster.forecasters import Weights
     from moodtape.forecaster.indexed import IndexedNetwork
     from moodtape.forecaster.inputs import Inputs
     from moodtape.forecaster.splits import Fold
@@ -136,7 +137,24 @@ class NetworkForecaster:
         self, dataset: Dataset, inputs: Inputs, fold: Fold, rows: Rows, *, seed: int
     ) -> Mapping[str, Floats]:
         """Fit one cell and return its forecasts at some rows, by target key."""
-        fit = self.fit(dataset, inputs, fold, seed)
+        return self.go_on(dataset, inputs, fold, rows, seed=seed, start=None)[0]
+
+    def go_on(
+        self,
+        dataset: Dataset,
+        inputs: Inputs,
+        fold: Fold,
+        rows: Rows,
+        *,
+        seed: int,
+        start: Weights | None,
+    ) -> tuple[Mapping[str, Floats], Weights]:
+        """Fit one cell from some weights; return its forecasts at some rows, and its weights.
+
+        Args:
+            start: of a fit of an earlier fold; drawn from the seed by default.
+        """
+        fit = self.fit(dataset, inputs, fold, seed, start=start)
         self.log.append(
             {
                 "fold": fold.number,
@@ -147,10 +165,16 @@ class NetworkForecaster:
                 "samples_per_s": round(fit.samples_per_s),
             }
         )
-        return fit.forecast(dataset, rows)
+        return fit.forecast(dataset, rows), fit.network.weights
 
     def fit(
-        self, dataset: Dataset, inputs: Inputs, fold: Fold, seed: int, watch: Watch | None = None
+        self,
+        dataset: Dataset,
+        inputs: Inputs,
+        fold: Fold,
+        seed: int,
+        watch: Watch | None = None,
+        start: Weights | None = None,
     ) -> Fit:
         """Fit on the fold's `train` rows, stopping by its `stop` rows.
 
@@ -165,7 +189,7 @@ class NetworkForecaster:
         answers, weights = _answers(dataset, scales)
         network = self._network(dataset, inputs)
         network.reset(
-            child_seed(config.seed, "network", fold.number, seed), _matrices(dataset, inputs)
+            child_seed(config.seed, "network", fold.number, seed), _matrices(dataset, inputs), start
         )
         order = generator(config.seed, "batches", fold.number, seed)
         size, epochs = config.training.batch_size, config.training.epochs

@@ -10,7 +10,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from moodtape.config import WalkForwardSection
-from moodtape.errors import DataMissing
+from moodtape.errors import ConfigError, DataMissing
 from moodtape.forecaster.dataset import Dataset
 from moodtape.forecaster.splits import Fold, final_fold, fold_edges, latest_label, make_folds
 from moodtape.records import Span
@@ -32,6 +32,7 @@ def edges_of(fold: Fold) -> tuple[Any, ...]:
     horizon=st.integers(1, 12),
     embargo=st.integers(0, 30),
     rolling=st.sampled_from([0, 200]),
+    refit=st.sampled_from([0, 0, 60]),
     symbols=st.integers(1, 2),
     holes=st.lists(st.integers(80, 450), max_size=4),
 )
@@ -41,16 +42,19 @@ def test_no_row_is_fitted_on_before_its_label_was_known(
     horizon: int,
     embargo: int,
     rolling: int,
+    refit: int,
     symbols: int,
     holes: list[int],
 ) -> None:
     dataset = make_dataset(
         500, symbols=("BTC", "ETH")[:symbols], horizons=(1, horizon), holes=holes, names=("return",)
     )
-    walk = settings(folds=folds, embargo_bars=embargo, rolling_bars=rolling, test_fraction=0.4)
+    walk = settings(
+        folds=folds, embargo_bars=embargo, rolling_bars=rolling, test_fraction=0.4, refit_bars=refit
+    )
     known, cutoff = latest_label(dataset), dataset.cutoff
     made = make_folds(dataset, 10, walk)
-    assert len(made) == folds
+    assert len(made) == (3 if refit else folds)
     for fold in made:
         parts = [fold.train, fold.stop, fold.calibrate, fold.test]
         assert all(len(part) for part in parts)
@@ -96,6 +100,18 @@ def test_edges_by_hand() -> None:
     assert rolled[0].train_from == np.datetime64("2024-01-04T19:00"), "48 bars before the embargo"
 
 
+def test_a_fit_every_so_many_bars() -> None:
+    first, until = np.datetime64("2024-01-01", "us"), np.datetime64("2024-01-11", "us")
+    grid = first + HOUR * np.arange(240)
+    found = fold_edges(first, until, grid, settings(test_fraction=0.4, refit_bars=40, folds=7))
+    spans = [(edge.test_until - edge.test_from) / HOUR for edge in found]
+    assert spans == [40, 40, 16], "the last one is what is left"
+    assert found[0].test_from == np.datetime64("2024-01-07")
+    assert all(one.test_until == other.test_from for one, other in pairwise(found))
+    with pytest.raises(ConfigError, match=r"every 1 bars makes 239 folds; 200 is the most"):
+        fold_edges(first, until, grid, settings(test_fraction=0.999999, refit_bars=1))
+
+
 def test_an_embargo_counts_bars_of_the_calendar() -> None:
     days = np.arange(np.datetime64("2024-01-01"), np.datetime64("2024-03-01"))
     sessions = days[np.is_busday(days)].astype("datetime64[us]") + np.timedelta64(21, "h")
@@ -105,12 +121,13 @@ def test_an_embargo_counts_bars_of_the_calendar() -> None:
     assert between.sum() == 5
 
 
-def test_what_happens_later_moves_no_earlier_fold(make_dataset: Any) -> None:
+@pytest.mark.parametrize("spacing", [{"folds": 4}, {"refit_bars": 90}])
+def test_what_happens_later_moves_no_earlier_fold(make_dataset: Any, spacing: Any) -> None:
     calm = make_dataset(600)
     cut = calm.cutoff[400]
     torn = make_dataset(600, holes=range(420, 600, 7))
     torn = replace(torn, span=calm.span)
-    walk = settings(folds=4, test_fraction=0.6)
+    walk = settings(test_fraction=0.6, **spacing)
     before = make_folds(calm, 20, walk, before=cut)
     after = make_folds(torn, 20, walk, before=cut)
     assert len(before) == len(after) == 2
