@@ -59,6 +59,7 @@ def _audit(
     progress: Callable[[str], None] | None = None,
 ) -> AuditResult:
     from moodtape.audit import audit
+    from moodtape.audit.cells import Stage
 
     fit_predict = None
     if network:
@@ -66,10 +67,17 @@ def _audit(
         from moodtape.forecaster.train import NetworkForecaster
 
         fit_predict = NetworkForecaster(ground.config, prepare(ground.config.training.device))
-    return audit(
-        warehouse_of(settings), ground.config, ground.fixed_request, hour_rules(settings),
-        settings.staging, cuts, fit_predict, progress,
-    )  # fmt: skip
+    warehouse, rules, spill = warehouse_of(settings), hour_rules(settings), settings.staging
+    found = audit(
+        warehouse, ground.config, ground.fixed_request, rules, spill, cuts, fit_predict, progress
+    )
+    for name, (config, request) in ground.own_texts.items():
+        # Its texts are its own; what is done with them is the same as with the study's.
+        if progress is not None:
+            progress(f"audit: what the arm {name} reads")
+        own = audit(warehouse, config, request, rules, spill, cuts, None, progress, Stage.CARRIED)
+        found = found.with_arm(name, own)
+    return found
 
 
 def measure_clock(

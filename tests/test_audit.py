@@ -116,3 +116,12 @@ def test_an_empty_warehouse(tmp_path: Path) -> None:
     request = Request(("BTC",), as_of=CUT, scorer=None)
     with pytest.raises(DataMissing, match="There is no warehouse"):
         audit(warehouse, Config(), request, HourRules(), tmp_path / "work")
+
+
+def test_an_arm_with_texts_of_its_own_joins_the_audit_under_its_name() -> None:
+    cut = datetime(2024, 1, 1, tzinfo=UTC)
+    clean = AuditResult(10, (cut,))
+    both = clean.with_arm("events", AuditResult(5, (cut,), (Offender("news.tone", cut),)))
+    assert (both.checked, both.cuts, both.clean) == (15, (cut,), False)
+    assert both.offenders[0].column == "events: news.tone"
+    assert clean.with_arm("events", clean).clean

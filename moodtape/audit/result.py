@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -58,6 +58,11 @@ class AuditResult:
     def clean(self) -> bool:
         """Say whether nothing changed."""
         return not self.offenders
+
+    def with_arm(self, name: str, other: AuditResult) -> AuditResult:
+        """Return this audit with that of an arm that reads other texts, at the same cuts."""
+        found = [replace(each, column=f"{name}: {each.column}") for each in other.offenders]
+        return AuditResult(self.checked + other.checked, self.cuts, (*self.offenders, *found))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the audit under the names that `--json` promises."""

@@ -50,6 +50,7 @@ def audit(
     cuts: int | Sequence[datetime] = DEFAULT_CUTS,
     fit_predict: FitPredict | None = None,
     progress: Progress | None = None,
+    last: Stage = Stage.FORECASTS,
 ) -> AuditResult:
     """Change what became known after each cut and require that nothing before it changes.
 
@@ -62,6 +63,7 @@ def audit(
             so they are audited on the newest fold that has begun by a cut; the linear
             forecaster on every one.
         progress: told what is being done.
+        last: how far to follow the line.
     Raises:
         DataMissing: there are no bars, or too few decisions for the folds.
     """
@@ -73,10 +75,10 @@ def audit(
         open_line(warehouse, config, request, rules, fit_predict, Path(spill)) as line,
     ):
         instants = _draw_cuts(line, cuts) if isinstance(cuts, int) else tuple(cuts)
-        found, checked = _late_answers(line)
+        found, checked = _late_answers(line) if last >= Stage.FOLDS else ({}, 0)
         for number, cut in enumerate(instants, start=1):
             tell(f"audit: another future after {iso(cut)} ({number} of {len(instants)})")
-            changed, count = line.compare(cut, cut)
+            changed, count = line.compare(cut, cut, last)
             checked += count
             new: dict[str, Change] = {}
             for change in sorted(changed, key=lambda change: (change.stage, change.row_time)):

@@ -6,7 +6,7 @@ model confidence set are those of `arch`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Score = Callable[[NDArray[np.bool_]], Floats]
 
 SIZE = 0.1
 """Of the model confidence set: the true best is left out of it so often at most."""
@@ -132,25 +133,32 @@ def confidence_set(
 
 
 def overfitting(losses: Mapping[str, Floats], parts: int = PARTS) -> float:
-    """Return how often the best model of one half of the time is below the median in the other.
+    """Return how often the best model of one half of the time is below the median in the other."""
+    cut = np.array_split(np.column_stack(list(losses.values())), parts)
+    sums = np.stack([part.sum(axis=0) for part in cut])
+    rows = np.array([len(part) for part in cut])
+    return luck_of_the_best(lambda half: -sums[half].sum(axis=0) / rows[half].sum(), parts)
+
+
+def luck_of_the_best(score: Score, parts: int = PARTS) -> float:
+    """Return how often the best candidate of one half is below the median in the other.
 
     Over every way to choose half of the parts. Near zero: what was best stays good. Half and
     more: choosing the winner of a table like this one is worth nothing.
 
     Source: Bailey, Borwein, Lopez de Prado & Zhu (2017), combinatorially symmetric.
+
+    Args:
+        score: of every candidate (k,) on some of the parts (parts,); larger is better.
+        parts: into which the time is cut; even.
     """
-    matrix = np.column_stack(list(losses.values()))
-    cut = np.array_split(matrix, parts)
-    sums = np.stack([part.sum(axis=0) for part in cut])
-    rows = np.array([len(part) for part in cut])
     below = []
     for chosen in combinations(range(parts), parts // 2):
-        here = np.isin(np.arange(parts), chosen)
-        inside = sums[here].sum(axis=0) / rows[here].sum()
-        outside = sums[~here].sum(axis=0) / rows[~here].sum()
-        best = outside[int(inside.argmin())]
-        worse, equal = (outside > best).sum(), (outside == best).sum() - 1
-        rank = (worse + 0.5 * equal + 1) / (matrix.shape[1] + 1)  # near one: still the best
+        half = np.isin(np.arange(parts), chosen)
+        outside = score(~half)
+        best = outside[int(score(half).argmax())]
+        worse, equal = (outside < best).sum(), (outside == best).sum() - 1
+        rank = (worse + 0.5 * equal + 1) / (len(outside) + 1)  # near one: still the best
         below.append(rank <= 0.5)
     return float(np.mean(below))
 

@@ -88,7 +88,7 @@ def keep_going(settings: Settings, note: Callable[[str], None], start: Start | N
              f" {settings.config.nightly.at} UTC. Ctrl-C ends it.")  # fmt: skip
         try:
             while not stop.is_set():
-                time.sleep(LOOK_S)  # a signal that comes as a wait without end begins is not heard
+                time.sleep(LOOK_S)  # not stop.wait: a signal as it begins would find its lock held
         finally:
             runs.stop()
             scheduler.shutdown()

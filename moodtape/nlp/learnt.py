@@ -13,13 +13,13 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Iterable, Sequence
-from html import unescape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moodtape.markup import unescape
 from moodtape.nlp.registry import BUNDLED
 
 if TYPE_CHECKING:

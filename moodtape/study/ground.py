@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,7 @@ class Ground:
     """A question with everything that its answer will be computed from.
 
     holdout: the newest decision times, which lie outside all this; None where there are too few.
+    own_texts: by arm that reads other texts, under which config, and what is asked for.
     """
 
     config: Config
@@ -74,6 +75,7 @@ class Ground:
     trained_until: datetime | None
     notes: tuple[str, ...]
     holdout: Span | None = None
+    own_texts: Mapping[str, tuple[Config, Request]] = field(default_factory=dict)
 
     @property
     def span(self) -> Span:
@@ -135,15 +137,16 @@ def lay_ground(warehouse: Warehouse, config: Config, question: Question) -> Grou
         dataset = load_dataset(warehouse, config, request)
     _require_subject(dataset, config, question.subject)
     arms = arms_of(config, dataset, question.subject, bundled_config("ablation.toml"))
-    dataset, arms, left_out = with_variants(
+    own_texts = with_variants(
         warehouse, config, request, dataset, arms, with_look_back(config, dataset.span)
     )
-    notes += left_out
+    dataset, notes = own_texts.dataset, notes + own_texts.notes
     folds = make_folds(dataset, config.network.lookback_bars, config.walk_forward)
     notes += _untaught(dataset, folds, question.subject)
     return Ground(
-        config, question, request, dataset, tuple(arms), tuple(folds), trained_until, notes, held
-    )
+        config, question, request, dataset, own_texts.arms, tuple(folds), trained_until, notes,
+        held, own_texts.asked,
+    )  # fmt: skip
 
 
 def _untaught(dataset: Dataset, folds: Sequence[Fold], subject: str) -> tuple[str, ...]:

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from moodtape.records import Span
 
 
+@dataclass(frozen=True)
+class OwnTexts:
+    """A study with the features of every arm's own texts.
+
+    arms: those that are left. asked: by arm, under which config its texts are read, and what is
+        asked for; the audit asks the same. notes: what was left out.
+    """
+
+    dataset: Dataset
+    arms: tuple[Arm, ...]
+    asked: Mapping[str, tuple[Config, Request]]
+    notes: tuple[str, ...]
+
+
 def with_variants(
     warehouse: Warehouse,
     config: Config,
@@ -33,8 +47,8 @@ def with_variants(
     dataset: Dataset,
     arms: Sequence[Arm],
     looked_at: Span,
-) -> tuple[Dataset, list[Arm], tuple[str, ...]]:
-    """Return the dataset with the features of every arm's own texts, the arms, and notes.
+) -> OwnTexts:
+    """Return the dataset with the features of every arm's own texts.
 
     An arm of kinds that no text is of is left out, and a note says so.
 
@@ -45,7 +59,7 @@ def with_variants(
         UsageError: an arm's scorer is none.
     """
     fixed = replace(request, span=dataset.span, streams=dataset.streams, metrics=dataset.metrics)
-    variants, kept, notes = {}, [], []
+    variants, asked, kept, notes = {}, {}, [], []
     for arm in arms:
         if arm.own_texts:
             other, own = _asked(warehouse, config, fixed, arm, looked_at)
@@ -54,9 +68,9 @@ def with_variants(
                 kinds = " or ".join(arm.kinds)
                 notes.append(f"no text is of the kind {kinds}: the arm {arm.name} is left out")
                 continue
-            variants[arm.name] = found.features
+            variants[arm.name], asked[arm.name] = found.features, (other, own)
         kept.append(arm)
-    return replace(dataset, variants=variants), kept, tuple(notes)
+    return OwnTexts(replace(dataset, variants=variants), tuple(kept), asked, tuple(notes))
 
 
 def _asked(

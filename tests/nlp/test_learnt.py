@@ -65,3 +65,7 @@ def test_who_learned_from_what() -> None:
     assert bundled is not None
     assert (np.diff(bundled.astype(object)) > 0).all()
     assert keys_of_tables(LABELS).dtype == np.uint64
+
+
+def test_an_entity_of_thousands_of_digits_has_a_key() -> None:
+    assert text_key(f"BTC &#{'9' * 5000};") == text_key("BTC")

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moodtape.audit import audit
+from moodtape.audit.cells import Stage
 from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError
 from moodtape.forecaster.arms import NULL, real_arm
 from moodtape.forecaster.cells import Cell, CellFitter
 from moodtape.nlp.registry import load_scorer, scorer_id
+from moodtape.storage import read
 from moodtape.storage.db import Warehouse
 from moodtape.storage.hours import HourRules, mark_all_hours, refresh_hours
 from moodtape.storage.scores import register_scorer
@@ -207,3 +210,33 @@ def test_what_an_arm_reads_hangs_on_no_later_text(laid: Ground, scored: Warehous
         assert not np.array_equal(
             np.nan_to_num(features[~before]), np.nan_to_num(theirs[~before])
         ), name
+
+
+def test_the_audit_reads_the_texts_of_an_arm_too(
+    laid: Ground, scored: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of one kind that count an hour early are look-ahead of that arm alone."""
+    rules = HourRules(timedelta(hours=6), classifier=OTHER)
+    cut = laid.span.since + (laid.span.until - laid.span.since) / 2
+
+    def audited() -> dict[str, Any]:
+        return {
+            name: audit(
+                scored, config, request, rules, tmp_path, [cut], last=Stage.CARRIED
+            ).offenders
+            for name, (config, request) in laid.own_texts.items()
+        }
+
+    assert audited() == {"events": (), "recaps": (), "other scorer": ()}
+    honest = read.hourly_sums
+
+    def early(connection: Any, symbols: Any, *rest: Any) -> Any:
+        sums = honest(connection, symbols, *rest)
+        return sums.assign(hour=sums["hour"] - timedelta(hours=2)) if "event" in rest[3] else sums
+
+    monkeypatch.setattr(read, "hourly_sums", early)
+    found = audited()
+    assert found["events"]
+    assert found["events"][0].column.startswith("news.")
+    assert not found["recaps"]
+    assert not found["other scorer"]

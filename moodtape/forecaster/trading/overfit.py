@@ -4,16 +4,17 @@
     2. halves    every way to take half of ten stretches of them: choose there, look at the rest
     3. rank      how often the best of a half, by Sharpe ratio, is below the median of the other
 
-Source: Bailey, Borwein, Lopez de Prado & Zhu (2017), The probability of backtest overfitting.
+The halves and the rank are those of `descriptive.luck_of_the_best`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from moodtape.forecaster.descriptive import PARTS, luck_of_the_best
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Days = NDArray[np.datetime64]
 
-PARTS = 10
 FEWEST_STRATEGIES = 4
 FEWEST_DAYS = 40
 OVERLAP = 0.5
@@ -52,9 +52,6 @@ def overfitting_of(days: Days, tried: Sequence[tuple[Days, Floats]]) -> dict[str
 def overfitting_probability(daily: Floats, parts: int = PARTS) -> float:
     """Return how often the best of one half of the time is below the median in the other.
 
-    Near zero: what was best stays good. One half and more: choosing the best of these is worth
-    nothing.
-
     Args:
         daily: net returns, shape (days, strategies). parts: even.
     """
@@ -71,12 +68,4 @@ def overfitting_probability(daily: Floats, parts: int = PARTS) -> float:
         found: Floats = np.divide(mean, spread, out=np.zeros_like(mean), where=spread > 1e-12)
         return found
 
-    below = []
-    for places in combinations(range(parts), parts // 2):
-        here = np.isin(np.arange(parts), places)
-        inside, outside = ratios(here), ratios(~here)
-        best = outside[int(inside.argmax())]
-        worse, equal = (outside < best).sum(), (outside == best).sum() - 1
-        rank = (worse + 0.5 * equal + 1) / (daily.shape[1] + 1)  # near one: still the best
-        below.append(rank <= 0.5)
-    return float(np.mean(below))
+    return luck_of_the_best(ratios, parts)
