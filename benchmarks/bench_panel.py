@@ -1,7 +1,7 @@
 """A panel of daily stocks from its files to its verdicts: import, score, ablate, by the CLI.
 
     python benchmarks/bench_panel.py [--symbols 20] [--texts 100000] [--sessions 504]
-        [--forecaster network] [--jobs 2]
+        [--forecaster network] [--jobs 2] [--keep FOLDER]
 
 Drawn bars of the sessions of XNYS, of unequal histories, and drawn headlines that name one
 asset each; the word list scores them. What is measured is each command as a user types it.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,7 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=504)
     parser.add_argument("--forecaster", default="network")
     parser.add_argument("--jobs", default="2")
+    parser.add_argument("--keep", type=Path, help="copy the project there at the end")
     given = parser.parse_args()
     rng, symbols = np.random.default_rng(3), names(given.symbols)
     with tempfile.TemporaryDirectory() as scratch:
@@ -105,6 +107,8 @@ def main() -> int:
             f"{len(own)} answers of {given.forecaster}: {dict(Counter(r['verdict'] for r in own))}"
         )
         print(f"page: {(folder / own[0]['report']).stat().st_size / 2**20:.2f} MiB")
+        if given.keep is not None:
+            shutil.copytree(folder, given.keep)
     return 0
 
 

@@ -99,10 +99,12 @@ def ablate(
 
 def print_answers(results: Mapping[str, Any]) -> None:
     """Print a study's words, the figures behind them, and where its page is."""
+    from moodtape.forecaster.report.words import named
+
     question = results["question"]
     texts = f", {results['texts_used']:,} texts" if results["texts_used"] else ""
     say(
-        f"{question['subject']} for {', '.join(question['symbols'])}, decisions from"
+        f"{question['subject']} for {named(question['symbols'])}, decisions from"
         f" {question['since']:%Y-%m-%d %H:%M} to {question['until']:%Y-%m-%d %H:%M} UTC{texts}"
     )
     for answer in results["results"]:

@@ -14,7 +14,7 @@ Every text in it was collected or typed by somebody: the template escapes all of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from moodtape.forecaster.report import marks, numbers, plots, reliability, strip
 from moodtape.forecaster.report.csvs import write_csvs
 from moodtape.forecaster.report.series import ReportSeries
 from moodtape.forecaster.report.trading import Traded, simulated
+from moodtape.forecaster.verdict import CANNOT_TELL
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,6 +31,9 @@ __all__ = ["ReportSeries", "Traded", "render_page", "write_csvs"]
 
 # Answers beyond this are drawn under the first screen, below a table of words.
 FIRST_SCREEN_ROWS = 12
+
+MOST_DRAWN = 24
+"""Assets of a panel that are drawn over time; of ninety, pictures alone would be two megabytes."""
 
 
 def render_page(
@@ -65,6 +69,7 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
     months, by_month = tables.month_rows(results.get("months", ()))
     regimes, by_regime = tables.regime_table(results.get("regimes", ()))
     spread_rows, spread_axes = marks.spread(decisive, interval)
+    drawn = _drawn(question["symbols"], decisive)
     return {
         "r": results,
         "question": question,
@@ -98,11 +103,21 @@ def _context(results: Mapping[str, Any], series: ReportSeries) -> dict[str, Any]
         "importance_rows": rests_on,
         "interval_lines": reliability.interval_lines(kept, interval),
         "reliabilities": reliability.reliabilities(kept, interval),
-        "running": plots.running_losses(series, answers, interval),
-        "stacks": plots.price_and_tone(series, question["symbols"]),
+        "drawn": drawn,
+        "running": plots.running_losses(
+            series, [answer for answer in answers if answer["symbol"] in drawn], interval
+        ),
+        "stacks": plots.price_and_tone(series, drawn),
         "coverage_strip": strips.coverage_strip(results["coverage"]),
         "style": files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
     }
+
+
+def _drawn(symbols: Sequence[str], decisive: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the assets that are drawn over time, in their order: first those with an answer."""
+    told = {a["symbol"] for a in decisive if a["verdict"] != CANNOT_TELL}
+    chosen = sorted(symbols, key=lambda symbol: symbol not in told)[:MOST_DRAWN]
+    return [symbol for symbol in symbols if symbol in chosen]
 
 
 def _words_by_symbol(
@@ -126,6 +141,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "named": words.named,
         "signed": numbers.signed_percent,
         "percent": numbers.percent,
         "share": numbers.share,

@@ -37,6 +37,19 @@ def _subject(question: Mapping[str, Any]) -> tuple[str, bool]:
     return _SUBJECTS.get(name, (name, False))
 
 
+MOST_NAMED = 12
+"""So many symbols are a line of names; more are a number."""
+
+
+def named(symbols: Sequence[str]) -> str:
+    """Return symbols as a heading has them: a line of names, or how many there are.
+
+    >>> named(["BTC", "ETH"]), named(["S"] * 90)
+    ('BTC, ETH', '90 symbols')
+    """
+    return ", ".join(symbols) if len(symbols) <= MOST_NAMED else f"{len(symbols)} symbols"
+
+
 def symbols_phrase(symbols: Sequence[str]) -> str:
     """Return a few symbols by name, many by number.
 
