@@ -32,8 +32,8 @@ __all__ = ["ReportSeries", "Traded", "render_page", "write_csvs"]
 # Answers beyond this are drawn under the first screen, below a table of words.
 FIRST_SCREEN_ROWS = 12
 
-MOST_DRAWN = 24
-"""Assets of a panel that are drawn over time; of ninety, pictures alone would be two megabytes."""
+MOST_DRAWN = 12
+"""Assets of a panel that are drawn over time: of ninety, pictures alone are several megabytes."""
 
 
 def render_page(
