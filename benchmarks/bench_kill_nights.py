@@ -20,6 +20,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -62,7 +63,10 @@ def in_child(work: Callable[[], None], kill_after_s: float | None = None) -> tup
         try:
             work()
             code = 0
+        except BaseException:  # noqa: BLE001  nothing may leave a fork
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(code)
     if kill_after_s is not None:
         time.sleep(kill_after_s)
@@ -137,7 +141,15 @@ def main() -> int:
             world.now = times[verb]
             after_s = dice.uniform(0, length[verb])
             caught += in_child(lambda verb=verb: world.run(verb), after_s)[0]
-            in_child(lambda verb=verb: world.run(verb))
+            shutil.copytree(world.folder, folder / "killed")
+            try:
+                in_child(lambda verb=verb: world.run(verb))
+            except SystemExit:
+                shutil.copytree(folder / "killed", f"kill_nights_{point}")
+                print(f"point {point}: {verb} killed after {after_s:.3f} s left what another run"
+                      f" cannot end; see kill_nights_{point}")  # fmt: skip
+                raise
+            shutil.rmtree(folder / "killed")
             in_child(lambda: dump(world, folder / "rows.json"))
             if (folder / "rows.json").read_text() != expected[verb]:
                 shutil.copytree(world.folder, f"kill_nights_{point}")

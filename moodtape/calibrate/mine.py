@@ -23,9 +23,10 @@ import numpy as np
 
 from moodtape.calendars import get_calendar
 from moodtape.calibrate.rewrite import Rewriter, apart
-from moodtape.calibrate.worlds import World
+from moodtape.calibrate.worlds import TARGETS, World
 from moodtape.clock import parse_duration
 from moodtape.errors import DataMissing
+from moodtape.forecaster.claims import ATTENTION, TONE
 from moodtape.forecaster.echo import fitted_values, price_history, residual_rows, standardised
 from moodtape.forecaster.features.volatility import garman_klass
 from moodtape.forecaster.grid import BarGrid, bar_grid, hour_grid, naive
@@ -241,14 +242,14 @@ def _versions(bars: Mapping[str, Floats], mine: Mine) -> pd.DataFrame:
     return frame[~np.isnan(bars["close"])].reset_index(drop=True)
 
 
-def _gains(kind: str, gain: float, shapes: Mapping[str, Floats]) -> dict[str, float]:
-    """Return what an oracle of the tone would save, by target; about that, of a direction."""
-    found = dict.fromkeys(("return", "direction", "volatility"), 0.0)
+def _gains(kind: str, gain: float, shapes: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
+    """Return by claim and target what an oracle would save; about that, of a direction."""
+    found = {claim: dict.fromkeys(TARGETS, 0.0) for claim in (TONE, ATTENTION)}
     if kind == MINE_KINDS[1]:
         moves = (shapes["gap"] + shapes["body"])[~np.isnan(shapes["body"])]
         near = NEAR * moves.std()
         density = np.mean(np.abs(moves) < near) / (2 * NEAR)
-        found |= {"return": gain, "direction": float((2 * density) ** 2 * gain)}
+        found[TONE] |= {"return": gain, "direction": float((2 * density) ** 2 * gain)}
     elif kind == MINE_KINDS[2]:
-        found["volatility"] = gain
+        found[TONE]["volatility"] = gain
     return found

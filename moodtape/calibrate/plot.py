@@ -14,6 +14,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from moodtape.forecaster.claims import TONE
+
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 44, 56
 APART = 4
@@ -46,7 +48,7 @@ def power_svg(rows: Sequence[Row]) -> str:
     """Return a picture of what `rates.power` says of worlds of one length.
 
     Args:
-        rows: as `rates.power` returns them, of one length; each target has a line.
+        rows: as `rates.power` returns them, of one length; each claim and target has a line.
     """
     gains = [row["truth"] for row in rows]
     low, high = math.log(min(gains) / 1.25), math.log(max(gains) * 1.25)
@@ -69,12 +71,18 @@ def power_svg(rows: Sequence[Row]) -> str:
     points = [f"{x(g):.1f} {y(oracle_power(g, n)):.1f}" for g in curve]
     parts.append(f'<path class="oracle" d="M{" L".join(points)}"/>')
     ends = [(y(oracle_power(curve[-1], n)), '<tspan class="soft">an oracle</tspan>', "soft")]
-    for number, target in enumerate(dict.fromkeys(row["target"] for row in rows)):
-        own = sorted((r for r in rows if r["target"] == target), key=lambda r: r["truth"])
+    for number, name in enumerate(dict.fromkeys(map(_name, rows))):
+        own = sorted((r for r in rows if _name(r) == name), key=lambda r: r["truth"])
         parts += _line(own, x, y, f"s{number % 3}", APART * (number - 1))
-        ends.append((y(own[-1]["helps"].share), escape(target), f"s{number % 3}"))
+        ends.append((y(own[-1]["helps"].share), escape(name), f"s{number % 3}"))
     parts += _names(ends)
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _name(row: Row) -> str:
+    """Return what is told: the target, and of what, if it is not the tone."""
+    target, claim = str(row["target"]), str(row["claim"])
+    return target if claim == TONE else f"{target} by {claim}"
 
 
 def _axes(x: Any, y: Any, gains: Sequence[float], low: float, high: float) -> Iterator[str]:
@@ -104,7 +112,7 @@ def _line(rows: Sequence[Row], x: Any, y: Any, style: str, aside: float) -> Iter
     yield f'<path class="{style}" d="M{path}"/>'
     for (at, rate), row in zip(points, rows, strict=True):
         low, high = rate.interval
-        told = f"{row['target']}, {row['truth']:.2%}: {rate.count} of {rate.n}"
+        told = f"{_name(row)}, {row['truth']:.2%}: {rate.count} of {rate.n}"
         yield (
             f'<g class="{style}"><title>{escape(told)}</title>'
             f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}"/>'

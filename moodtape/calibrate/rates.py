@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moodtape.forecaster.claims import TONE
 from moodtape.forecaster.verdict import CANNOT_TELL, DOES_NOT_HELP, HELPS, HURTS
 
 FAILED = "failed"
@@ -65,22 +66,22 @@ def error_rates(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def power(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return for each target that has an effect how often it was said, by size and length."""
+    """Return for each claim and target with an effect how often it was said, by size and length."""
     found = []
     for cell, runs in _cells(rows).items():
         told = [[row for row in run if row["word"] != FAILED] for run in runs]
-        targets = {r["target"]: float(r["truth"]) for run in told for r in run}
-        for target, truth in targets.items():
+        asked = {(r["claim"], r["target"]): float(r["truth"]) for run in told for r in run}
+        for (claim, target), truth in asked.items():
             if truth > 0:
-                words = [
-                    next((r["word"] for r in run if r["target"] == target), CANNOT_TELL)
-                    for run in told
+                own = [
+                    [r for r in run if (r["claim"], r["target"]) == (claim, target)] for run in told
                 ]
+                words = [next((r["word"] for r in rows), CANNOT_TELL) for rows in own]
                 helped = Rate(words.count(HELPS), len(words))
-                n = [int(r["n"]) for run in told for r in run if r["target"] == target]
+                n = [int(r["n"]) for rows in own for r in rows]
                 found.append(
-                    {**dict(zip(CELL, cell, strict=True)), "target": target, "truth": truth,
-                     "helps": helped, "n": sum(n) / len(n)}
+                    {**dict(zip(CELL, cell, strict=True)), "claim": claim, "target": target,
+                     "truth": truth, "helps": helped, "n": sum(n) / len(n)}
                 )  # fmt: skip
     return found
 
@@ -93,7 +94,8 @@ def coverage(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """
     found = []
     for cell, runs in _cells(rows).items():
-        measured = [run for run in runs if any(row.get("expected") for row in run)]
+        tone = [[row for row in run if row.get("claim") == TONE] for run in runs]
+        measured = [run for run in tone if any(row.get("expected") for row in run)]
         failed = sum(run[0]["word"] == FAILED for run in runs) if measured else 0
         questions = dict.fromkeys((r["target"], r["horizon_bars"]) for run in measured for r in run)
         for target, horizon in questions:

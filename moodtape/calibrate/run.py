@@ -22,7 +22,8 @@ from moodtape.config import Config
 from moodtape.errors import MoodtapeError, UnreadableFile
 
 COLUMNS = (
-    *("block", "kind", "gain", "hours", "world", "seed", "target", "horizon_bars", "forecaster"),
+    *("block", "kind", "gain", "hours", "world", "seed"),
+    *("claim", "target", "horizon_bars", "forecaster"),
     *("n", "truth", "expected", "margin", "word", "effect", "low", "high"),
     *("p_null", "p_shift", "p_echo", "p_adjusted"),
     *("planted", "planted_found", "control_seen", "reasons", "cpu_s"),

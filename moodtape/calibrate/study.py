@@ -21,6 +21,7 @@ from moodtape.config import Config
 from moodtape.config.project import MarketSection
 from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.arms import arms_of
+from moodtape.forecaster.claims import TONE
 from moodtape.forecaster.dataset import Dataset, Request
 from moodtape.forecaster.features.base import SENTIMENT
 from moodtape.forecaster.holdout import holdout_of
@@ -84,7 +85,8 @@ def answer_world(config: Config, cell: Cell, way: Way = DRAWN) -> list[dict[str,
     if way.mine is not None:
         world = draw_like(rng, way.mine, cell.kind, cell.gain)
     else:
-        world = draw_world(rng, cell.kind, cell.hours, cell.gain)
+        bar = parse_duration(config.market.interval)
+        world = draw_world(rng, cell.kind, cell.hours, cell.gain, bar)
     config = config.model_copy(update={"seed": cell.seed})
     make = partial(written_ground, rng=rng) if way.from_texts else ground_of_world
     ground = make(world, config)
@@ -94,8 +96,8 @@ def answer_world(config: Config, cell: Cell, way: Way = DRAWN) -> list[dict[str,
         expected = expected_gains(ground, _fresh(config, cell, way.fresh_bars))
     taken = round(time.process_time() - started, 2)
     return [
-        {**row_of(answer, expected), "seed": cell.seed, "truth": world.gains[answer.target],
-         "cpu_s": taken}
+        {**row_of(answer, expected), "seed": cell.seed, "cpu_s": taken,
+         "truth": world.gains[answer.claim][answer.target]}
         for answer in outcome.answers
     ]  # fmt: skip
 
@@ -104,14 +106,14 @@ def row_of(answer: Answer, expected: Mapping[str, float]) -> dict[str, Any]:
     """Return what is written of one answer.
 
     Args:
-        expected: gains of the fitted models in the long run, by target key, if measured.
+        expected: gains of the fitted models with tone in the long run, by target key, if measured.
     """
     planted, key = answer.planted, f"{answer.target}_{answer.horizon_bars}"
-    scale = answer.evidence.null_loss
+    scale, measured = answer.evidence.null_loss, answer.claim == TONE and key in expected
     return {
-        "target": answer.target, "horizon_bars": answer.horizon_bars,
+        "claim": answer.claim, "target": answer.target, "horizon_bars": answer.horizon_bars,
         "forecaster": answer.forecaster, "n": answer.n,
-        "expected": expected[key] / scale if key in expected else None,
+        "expected": expected[key] / scale if measured else None,
         "margin": answer.evidence.margin, "word": answer.verdict.word,
         "effect": answer.effect, "low": answer.interval[0], "high": answer.interval[1],
         **{f"p_{name}": p for name, p in answer.p.items()},
@@ -173,7 +175,7 @@ def ground_of_world(world: World, config: Config) -> Ground:
 
 
 def settings_for_worlds(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Return a config for hourly worlds of one asset, with some sections changed.
+    """Return a config for worlds of one asset, hourly by default, with some sections changed.
 
     It is that of `settings_like_mine` but for the market, which is not the user's.
     """

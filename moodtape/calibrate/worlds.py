@@ -1,4 +1,4 @@
-"""Hourly worlds whose truth is known: bars and texts, with or without an effect.
+"""Worlds whose truth is known: bars and texts, with or without an effect.
 
     nothing      texts are noise of their own
     heavy        as nothing, under tails so fat that a return has no fourth moment
@@ -7,20 +7,36 @@
     counts       the number of texts follows the size of past moves; tone is noise
     return       tone tells part of the next bar's return
     volatility   tone tells part of the next bar's log volatility
+    crowd        the number of texts tells part of the next bar's log volatility; tone is noise
 
 No effect means: given the prices known by then, the answer is independent of the texts. So
 counts and tone are made of observable past bars and noise, never of the hidden volatility.
-Bars have fat tails, clusters of volatility, hours of the day, jumps and holes.
+A bar is an hour or a day.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moodtape.calibrate.bars import (
+    DAY,
+    HEAVY_DEGREES,
+    HOUR,
+    RANGE_NOISE,
+    REVERSAL,
+    START,
+    TAIL_DEGREES,
+    autoregression,
+    draw_bars,
+    moving_sum,
+    volatility,
+    without_holes,
+)
+from moodtape.forecaster.claims import ATTENTION, TONE
 from moodtape.forecaster.texts import Texts
 from moodtape.records import Span
 
@@ -31,30 +47,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 NO_EFFECT = ("nothing", "echo", "old echo", "counts", "heavy")
-EFFECTS = ("return", "volatility")
+EFFECTS = ("return", "volatility", "crowd")
 KINDS = (*NO_EFFECT, *EFFECTS)
+STIRS = {"volatility": TONE, "crowd": ATTENTION}
+"""Kinds in which volatility is told, and what of the texts tells it."""
 
-START = datetime(2022, 1, 3, tzinfo=UTC)
+TARGETS = ("return", "direction", "volatility")
 DELAY = timedelta(minutes=2)
 """The last decision comes so long after the last close."""
 
 SYMBOL, STREAM = "BTC", "news"
-STEPS = 12
-"""Moves inside one bar; its high and low come from them."""
-
-TAIL_DEGREES, HEAVY_DEGREES = 5, 3
-"""Returns follow Student's t with so many degrees of freedom."""
-
-JUMPS, JUMP_SIZE = 0.002, 5.0
-"""Share of the bars that jump, and the deviation of a jump, in units of the bar's own."""
-
-DAY_SWING, LOUDEST_HOUR = 0.25, 15
-"""Log volatility of the loudest hour (UTC) above the day's mean; twelve hours later as far below.
-"""
-
-HOLES, HOLE_BARS = 1 / 1500, 6
-"""A bar is the first of a hole so often; mean length of a hole in bars."""
-
 SIGN_SHARE = 1.0
 """Of what tone explains of a return, the share it explains of its sign: (2 f(0))^2 for these tails
 and jumps; a normal law would have 2 / pi."""
@@ -66,14 +68,11 @@ trailing deviation and not the bar's own: measured over 900,000 bars."""
 RANGE_SHARE = 0.59
 """The same of log volatility, the rest of which past bars tell, since tone lasts as it does."""
 
-REVERSAL = 0.08
-"""Share of a move that the next bar takes back: 53.9 % of hours turn on BTC."""
+CROWD_SHARE = {HOUR: 0.855, DAY: 0.62}
+"""The same of the number of texts in a bar, by its length: an hour's tells less of those around it.
+"""
 
-VOLATILITY, VOLATILITY_SPREAD, VOLATILITY_MEMORY = 0.004, 0.35, 0.97
-RANGE_NOISE = 0.54
-"""Deviation of half the log of a bar's measured variance from what older bars tell, measured."""
-
-TONE = 0.2
+SPREAD = 0.2
 """Deviation of an hour's mean tone."""
 
 LOOK_BACK = (61, 168)
@@ -85,8 +84,8 @@ class World:
     """One drawn world: bars and texts as `forecaster.loading` reads them of a warehouse.
 
     bars: as `storage.read.bar_versions` gives them. streams: of the texts that are columns.
-    span: of the decisions. gains: by target name, what share of its loss an oracle of the tone
-        would save; about that share for `direction`.
+    span: of the decisions. gains: by claim and target name, what share of its loss an oracle of
+        what is claimed would save; about that share for `direction`.
     """
 
     kind: str
@@ -95,7 +94,7 @@ class World:
     texts: Texts
     streams: tuple[str, ...]
     span: Span
-    gains: dict[str, float]
+    gains: dict[str, dict[str, float]]
 
     @property
     def sums(self) -> pd.DataFrame:
@@ -103,18 +102,35 @@ class World:
         return self.texts.sums
 
 
-def draw_world(rng: np.random.Generator, kind: str, hours: int, gain: float = 0.0) -> World:
+def draw_world(
+    rng: np.random.Generator, kind: str, hours: int, gain: float = 0.0, bar: timedelta = HOUR
+) -> World:
     """Draw a world of some kind.
 
     Args:
-        gain: of an effect: share of the deciding loss that the tone explains, below a half.
+        hours: its length. bar: length of a bar, an hour or a day.
+        gain: of an effect: share of the deciding loss that the texts explain, below a half.
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is no kind of world; they are {', '.join(KINDS)}")
-    signal = autoregression(rng, hours, 0.7)
-    bars = _bars(rng, hours, kind, signal, gain)
-    own = np.log(bars["close"].to_numpy() / bars["open"].to_numpy()) / VOLATILITY
-    there = _without_holes(rng, hours)
+    each = bar // HOUR
+    count = hours // each
+    signal, n = autoregression(rng, count, 0.7), None
+    told = np.concatenate([[0.0], signal[:-1]])
+    if kind == "crowd":
+        n = _numbers(rng, 2.0 * np.exp(0.5 * signal), each)
+        crowd = np.log(n.reshape(count, each).sum(axis=1))
+        told = np.concatenate([[0.0], (crowd[:-1] - crowd.mean()) / crowd.std()])
+        signal = autoregression(rng, count, 0.7)
+    nothing, pulled, stirred = np.zeros(count), gain / LOSS_SHARE, gain / _range_share(kind, bar)
+    bars = draw_bars(
+        rng, count, np.sqrt(pulled) * told if kind == "return" else nothing,
+        RANGE_NOISE * np.sqrt(stirred / (1 - stirred)) * told if kind in STIRS else nothing,
+        REVERSAL if kind == "echo" else 0.0,
+        HEAVY_DEGREES if kind == "heavy" else TAIL_DEGREES, bar,
+    )  # fmt: skip
+    own = np.log(bars["close"].to_numpy() / bars["open"].to_numpy()) / volatility(bar)
+    there = without_holes(rng, count)
     own[~there] = 0.0  # what nobody saw, no text tells
     if kind == "echo":
         day = moving_sum(own, 0, 24) / np.sqrt(24)
@@ -123,90 +139,40 @@ def draw_world(rng: np.random.Generator, kind: str, hours: int, gain: float = 0.
         first, last = LOOK_BACK
         old = moving_sum(own, first, last - first) / np.sqrt(last - first)
         signal = 0.8 * old + 0.6 * signal
-    rate = np.full(hours, 2.0)
+    rate = np.full(count, 2.0)
     if kind == "counts":
         rate = 2.0 * np.exp(0.5 * np.tanh(moving_sum(np.abs(own), 0, 6) / 6 - 0.8))
+    if n is None:
+        n = _numbers(rng, rate, each)
     bars = bars[there].reset_index(drop=True)
-    texts, until = _texts(_sums(rng, signal, rate)), bars["close_time"].iloc[-1].to_pydatetime()
-    span = Span(START, until + DELAY)
+    texts = _texts(_sums(np.repeat(signal, each), n))
+    span = Span(START, bars["close_time"].iloc[-1].to_pydatetime() + DELAY)
     return World(kind, SYMBOL, bars, texts, (STREAM,), span, _gains(kind, gain))
 
 
-def _gains(kind: str, gain: float) -> dict[str, float]:
-    found = dict.fromkeys(("return", "direction", "volatility"), 0.0)
-    if kind == "volatility":
-        found["volatility"] = gain
+def _range_share(kind: str, bar: timedelta) -> float:
+    return CROWD_SHARE[bar] if kind == "crowd" else RANGE_SHARE
+
+
+def _gains(kind: str, gain: float) -> dict[str, dict[str, float]]:
+    found = {claim: dict.fromkeys(TARGETS, 0.0) for claim in (TONE, ATTENTION)}
+    if kind in STIRS:
+        found[STIRS[kind]]["volatility"] = gain
     elif kind == "return":
-        found |= {"return": gain, "direction": SIGN_SHARE * gain / LOSS_SHARE}
+        found[TONE] |= {"return": gain, "direction": SIGN_SHARE * gain / LOSS_SHARE}
     return found
 
 
-def _bars(
-    rng: np.random.Generator, hours: int, kind: str, signal: Floats, gain: float
-) -> pd.DataFrame:
-    """Return hourly bars with fat tails and clusters; an hour's signal acts on the next bar."""
+def _numbers(rng: np.random.Generator, rate: Floats, each: int) -> NDArray[np.int64]:
+    """Return numbers of texts of each hour, one at least, from the rate of each bar. (H,)"""
+    return np.asarray(1 + rng.poisson(np.repeat(rate, each)))
+
+
+def _sums(signal: Floats, n: NDArray[np.int64]) -> pd.DataFrame:
+    """Return hourly sums of texts whose mean tone is the signal's."""
     import pandas as pd
 
-    told = np.concatenate([[0.0], signal[:-1]])
-    log_volatility = VOLATILITY_SPREAD * autoregression(rng, hours, VOLATILITY_MEMORY)
-    pull = np.zeros(hours)
-    calm = 1.0
-    if kind == "volatility":
-        explained = gain / RANGE_SHARE
-        log_volatility += RANGE_NOISE * np.sqrt(explained / (1 - explained)) * told
-    elif kind == "return":
-        explained = gain / LOSS_SHARE
-        pull, calm = np.sqrt(explained) * told, np.sqrt(1 - explained)
-    noise = _noise(rng, hours, HEAVY_DEGREES if kind == "heavy" else TAIL_DEGREES)
-    day = DAY_SWING * np.cos(2 * np.pi * (np.arange(hours) - LOUDEST_HOUR) / 24)
-    size = VOLATILITY * np.exp(log_volatility + day)
-    moves = size[:, None] * (calm * noise + pull[:, None] / STEPS)
-    if kind == "echo":
-        from scipy.signal import lfilter
-
-        whole = lfilter([1.0], [1.0, REVERSAL], moves.sum(axis=1))
-        moves[1:] -= REVERSAL / STEPS * whole[:-1, None]
-    path = np.cumsum(moves.ravel()).reshape(hours, STEPS) + np.log(30_000)
-    close = path[:, -1]
-    opened = np.concatenate([[np.log(30_000)], close[:-1]])
-    high, low = np.maximum(path.max(axis=1), opened), np.minimum(path.min(axis=1), opened)
-    opens = pd.date_range(START, periods=hours, freq="h").as_unit("us")
-    closes = opens + pd.Timedelta(hours=1)
-    volume = np.exp(5 + np.log(high - low + 1e-6) + 0.3 * rng.standard_normal(hours))
-    return pd.DataFrame(
-        {
-            "open_time": opens, "close_time": closes, "known_at": closes,
-            "open": np.exp(opened), "high": np.exp(high), "low": np.exp(low),
-            "close": np.exp(close), "volume": volume, "taker_buy_volume": np.nan, "version": 1,
-        }
-    )  # fmt: skip
-
-
-def _noise(rng: np.random.Generator, hours: int, degrees: int) -> Floats:
-    """Return the moves of each bar but for its size; their sums have unit variance. (T, STEPS)"""
-    tail = np.sqrt((degrees - 2) / rng.chisquare(degrees, hours))
-    noise = rng.standard_normal((hours, STEPS)) / np.sqrt(STEPS) * tail[:, None]
-    at = np.flatnonzero(rng.random(hours) < JUMPS)
-    noise[at, rng.integers(0, STEPS, len(at))] += JUMP_SIZE * rng.standard_normal(len(at))
-    return np.asarray(noise / np.sqrt(1 + JUMPS * JUMP_SIZE**2))
-
-
-def _without_holes(rng: np.random.Generator, hours: int) -> NDArray[np.bool_]:
-    """Return which bars are there; the first and the last are. (T,)"""
-    there = np.ones(hours, dtype=bool)
-    starts = np.flatnonzero(rng.random(hours) < HOLES)
-    for start, length in zip(starts, rng.geometric(1 / HOLE_BARS, len(starts)), strict=True):
-        there[start : start + length] = False
-    there[[0, -1]] = True
-    return there
-
-
-def _sums(rng: np.random.Generator, signal: Floats, rate: Floats) -> pd.DataFrame:
-    """Return hourly sums of texts: every hour has one at least, whose tone is the signal's."""
-    import pandas as pd
-
-    n = 1 + rng.poisson(rate)
-    mean = np.clip(TONE * signal / signal.std(), -0.95, 0.95)
+    mean = np.clip(SPREAD * signal / signal.std(), -0.95, 0.95)
     squares = n * (mean**2 + 0.04)
     return pd.DataFrame(
         {
@@ -232,22 +198,3 @@ def _texts(sums: pd.DataFrame) -> Texts:
     )  # fmt: skip
     polls = pd.DataFrame({"source": [], "hour": pd.DatetimeIndex([], tz="UTC")})
     return Texts(sums, sums[["source", "hour"]], coverage, polls)
-
-
-def autoregression(rng: np.random.Generator, count: int, memory: float) -> Floats:
-    """Return a stationary series of unit variance whose next value keeps a share of the last."""
-    from scipy.signal import lfilter
-
-    shocks = rng.standard_normal(count)
-    shocks[1:] *= np.sqrt(1 - memory**2)
-    return np.asarray(lfilter([1.0], [1.0, -memory], shocks))
-
-
-def moving_sum(x: Floats, ago: int, bars: int) -> Floats:
-    """Return the sum of `bars` values up to the one `ago` rows before; zero before the first.
-
-    >>> moving_sum(np.arange(5.0), 1, 2).tolist()
-    [0.0, 0.0, 1.0, 3.0, 5.0]
-    """
-    sums = np.cumsum(np.concatenate([np.zeros(ago + bars), x]))
-    return np.asarray(sums[bars : bars + len(x)] - sums[: len(x)])

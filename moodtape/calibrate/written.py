@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moodtape.calibrate.worlds import START, TONE, World
+from moodtape.calibrate.bars import START
+from moodtape.calibrate.worlds import SPREAD, World
 from moodtape.storage.db import Warehouse
 from moodtape.study.ground import Ground, Question, lay_ground
 from moodtape.testing import DESKS, FALLS, RESTS, RISES, Market, headline, store_market
@@ -52,7 +53,7 @@ def headlines(world: World, rng: np.random.Generator) -> pd.DataFrame:
     sums = world.sums
     n = sums["n"].to_numpy()
     hour = np.repeat(np.arange(len(n)), n)
-    lean = np.repeat(sums["sum_tone"].to_numpy() / (1e6 * n * TONE), n)
+    lean = np.repeat(sums["sum_tone"].to_numpy() / (1e6 * n * SPREAD), n)
     lean = lean + rng.standard_normal(len(hour))
     pick = rng.integers(0, 1 << 30, (3, len(hour)))
     titles = []

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def calibrate(
     worlds: Annotated[int, typer.Option(help="Worlds of each kind and size.", min=1)] = 10,
-    hours: Annotated[int, typer.Option(help="Length of a world in hourly bars.", min=2000)] = 4380,
+    hours: Annotated[int, typer.Option(help="Length of a world in hours.", min=2000)] = 4380,
     kind: Annotated[
         list[str] | None,
         typer.Option(help="Only this kind of world; may be repeated. All by default."),
@@ -69,6 +69,13 @@ def calibrate(
         list[int] | None,
         typer.Option(help="Bars ahead; may be repeated. Those of the config by default."),
     ] = None,
+    interval: Annotated[
+        str, typer.Option(help="Length of a bar in drawn worlds: 1h or 1d.", metavar="LENGTH")
+    ] = "1h",
+    attention: Annotated[
+        bool,
+        typer.Option("--attention", help="Ask whether the number of texts helps, too."),
+    ] = False,
     planted_draws: Annotated[
         int | None,
         typer.Option(
@@ -105,6 +112,7 @@ def calibrate(
     from moodtape.calibrate.run import cell_key, plan, read_rows, run_worlds
     from moodtape.calibrate.study import Way, settings_for_worlds, settings_like_mine
     from moodtape.calibrate.worlds import EFFECTS, KINDS
+    from moodtape.forecaster.claims import ATTENTION, TONE
     from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
     from moodtape.forecaster.runs import write_text
     from moodtape.study.project import refresh_hours_if_dirty, warehouse_of
@@ -112,6 +120,10 @@ def calibrate(
     known = MINE_KINDS if like_mine else KINDS
     kinds, gains = tuple(kind or known), tuple(gain or (0.02, 0.05))
     _require(kinds, known, gains, block)
+    if interval not in ("1h", "1d"):
+        raise UsageError("--interval is 1h or 1d: drawn bars are hours or days.")
+    if interval != "1h" and (like_mine or fresh_bars or from_texts):
+        raise UsageError("--interval is of drawn worlds alone, and not of --fresh-bars.")
     if svg is not None and not set(kinds) & {k for k in known if k.split()[-1] in EFFECTS}:
         raise UsageError("--svg shows effects; the chosen --kind have none.")
     if fresh_bars + from_texts and (like_mine or (fresh_bars and from_texts)):
@@ -123,6 +135,10 @@ def calibrate(
     if fresh_bars and FORECASTERS[told_by].stochastic:
         raise UsageError(f"--fresh-bars: what the {told_by} is worth hangs on its seeds, too.")
     changes: dict[str, dict[str, Any]] = {"verdict": {"forecaster": told_by}}
+    if attention:
+        changes["ablation"] = {"claims": (TONE, ATTENTION)}
+    if interval != "1h":
+        changes["market"] = {"interval": interval}
     if planted_draws is not None:
         changes["verdict"]["planted_draws"] = planted_draws
     if from_texts:
@@ -193,7 +209,7 @@ def _print(
         shown = [
             {**row, "truth": f"{row['truth']:.2%}", "helps": _shown(row["helps"])} for row in found
         ]
-        print_table(shown, {n: n for n in (*cell, "truth", "helps")})
+        print_table(shown, {n: n for n in (*cell, "claim", "truth", "helps")})
     if held:
         say("\nIntervals of 95 % that held what the fitted models are worth")
         shown = [{**row, "held": _shown(row["held"])} for row in held]

@@ -22,6 +22,7 @@ from moodtape.config import Config
 from moodtape.forecaster.arms import PLANTS, Arm
 from moodtape.forecaster.arrays import read_arrays, write_arrays
 from moodtape.forecaster.copies import copies_of
+from moodtape.forecaster.echo import Told
 from moodtape.forecaster.fitted import open_baseline, text_free
 from moodtape.forecaster.forecasters import FORECASTERS, FitPredict, GoesOn, Weights
 from moodtape.forecaster.inputs import Draw, Inputs, build_inputs
@@ -115,6 +116,8 @@ def chains_of(cells: Sequence[Cell], config: Config) -> list[list[Cell]]:
 class CellFitter:
     """Fits cells of one study; features are scaled once for the cells of a fold in a row.
 
+    So is what past prices tell of the tone, once for all draws of an echo.
+
     With a warm start a cell rests on the one of the fold before, which is fitted anew where its
     weights are not at hand: so a cell is the same whoever fits it, in whatever order.
 
@@ -130,6 +133,7 @@ class CellFitter:
         self._room, self.helps_allowed = shift_room(dataset, config)
         self._gains = margins(dataset, config)
         self._scaled: tuple[int, Dataset, Floats] | None = None
+        self._told: dict[str, Mapping[str, Told]] = {}
         self._seen_by = {arm.name: dataset.for_arm(arm.name) for arm in arms}
         self._ended: dict[Cell, tuple[int, Weights]] = {}
 
@@ -173,8 +177,9 @@ class CellFitter:
         arm = self._arms[cell.arm]
         # An effect is planted once, as the real texts are there once.
         number = 0 if arm.treatment in PLANTS else cell.seed
-        draw = Draw(number, self._config.seed, self._room, fold, self._gains)
-        return build_inputs(dataset, self._features(dataset, fold), arm, draw)
+        scaled = self._features(dataset, fold)
+        draw = Draw(number, self._config.seed, self._room, fold, self._gains, self._told)
+        return build_inputs(dataset, scaled, arm, draw)
 
     def _copied(self, arm: Arm, fold: Fold) -> tuple[Dataset, Inputs, Rows]:
         """Return dataset and inputs with copies behind, and the rows in question.
@@ -191,6 +196,7 @@ class CellFitter:
         kept = self._scaled
         if kept is None or kept[0] != fold.number or kept[1] is not dataset:
             kept = self._scaled = fold.number, dataset, scaled_features(dataset, fold)
+            self._told = {}
         return kept[2]
 
 

@@ -12,6 +12,7 @@ the prices were there to be read; real tone must be worth more than its echo.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,20 +59,32 @@ def price_history(bars: Mapping[str, Floats]) -> Floats:
     return np.column_stack([*returns, *map(np.abs, returns), *ranges, *volumes])
 
 
-def echoed(
-    tone: Floats, present: Mask, dataset: Dataset, fold: Fold, seed: int, draw: int
-) -> Floats:
-    """Return what past prices tell of the tone, with noise of the tone's own kind. (R, k)
+@dataclass(frozen=True)
+class Told:
+    """What past prices tell of one symbol's columns of tone, and what they leave.
+
+    own: rows of the symbol in the dataset, shape (n,). first, stop: its training rows among them,
+    half-open. fitted, residuals: shape (n, k); residuals of the training rows alone.
+    """
+
+    own: Rows
+    first: int
+    stop: int
+    fitted: Floats
+    residuals: Floats
+
+
+def told_by_prices(tone: Floats, present: Mask, dataset: Dataset, fold: Fold) -> dict[str, Told]:
+    """Return by symbol what past prices tell of the tone; nothing of one without training rows.
 
     Args:
         tone: scaled columns, shape (R, k); present: where they hold a value, shape (R, k).
-        fold: only its training rows are fitted, and only their residuals are drawn.
-        draw: number of the draw.
+        fold: only its training rows are fitted.
     """
-    result = np.zeros_like(tone)
-    for symbol in range(len(dataset.symbols)):
-        own = np.flatnonzero(dataset.symbol == symbol)
-        train = fold.train[dataset.symbol[fold.train] == symbol]
+    found = {}
+    for number, symbol in enumerate(dataset.symbols):
+        own = np.flatnonzero(dataset.symbol == number)
+        train = fold.train[dataset.symbol[fold.train] == number]
         if not len(train):
             continue
         x = standardised(dataset.history[own], np.searchsorted(own, train))
@@ -81,10 +94,26 @@ def echoed(
             if len(there):
                 fitted[:, column] = fitted_values(x, tone[own, column], np.searchsorted(own, there))
         first, last = np.searchsorted(own, [train.min(), train.max()])
-        rng = generator(seed, "echo", dataset.symbols[symbol], fold.number, draw)
-        source = residual_rows(dataset.open_time[own], first, last + 1, rng)
         residuals = carried((tone[own] - fitted), present[own], first, last + 1)
-        result[own] = fitted + residuals[source]
+        found[symbol] = Told(own, int(first), int(last) + 1, fitted, residuals)
+    return found
+
+
+def echoed(
+    told: Mapping[str, Told], present: Mask, dataset: Dataset, fold: Fold, seed: int, draw: int
+) -> Floats:
+    """Return what past prices tell of the tone, with noise of the tone's own kind. (R, k)
+
+    Args:
+        told: by symbol, from `told_by_prices`: the same for every draw.
+        present: where the tone holds a value, shape (R, k).
+        draw: number of the draw.
+    """
+    result = np.zeros(present.shape)
+    for symbol, part in told.items():
+        rng = generator(seed, "echo", symbol, fold.number, draw)
+        source = residual_rows(dataset.open_time[part.own], part.first, part.stop, rng)
+        result[part.own] = part.fitted + part.residuals[source]
     return np.where(present, result, 0.0)
 
 

@@ -7,7 +7,7 @@ the subject, the group under test, treated as the arm says.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,7 @@ from moodtape.forecaster.arms import (
     count_columns,
     tone_columns,
 )
-from moodtape.forecaster.echo import echoed
+from moodtape.forecaster.echo import Told, echoed, told_by_prices
 from moodtape.forecaster.planted import planted
 from moodtape.forecaster.shift import Room, displaced, shuffled
 
@@ -57,6 +57,8 @@ class Draw:
     room: how far a shift may go.
     fold: an echo is fitted on its training rows, a planted effect scaled on them.
     gains: by target key, what share of the loss a planted effect is worth.
+    told: what past prices tell of the columns of an arm, kept for its other draws: of the same
+        dataset, scaled features and fold.
     """
 
     number: int
@@ -64,6 +66,7 @@ class Draw:
     room: Room
     fold: Fold
     gains: Mapping[str, float]
+    told: dict[str, Mapping[str, Told]] = field(default_factory=dict)
 
 
 def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None = None) -> Inputs:
@@ -96,7 +99,7 @@ def build_inputs(dataset: Dataset, scaled: Floats, arm: Arm, draw: Draw | None =
             changing, how = count_columns(dataset), COUNTS_AS[how]
         columns = [subject.index(i) for i in changing]
         present = ~np.isnan(dataset.features[:, changing])
-        values[:, columns] = _treated(values[:, columns], present, dataset, how, draw)
+        values[:, columns] = _treated(values[:, columns], present, dataset, how, draw, arm.name)
     return Inputs(_columns(scaled, market), values)
 
 
@@ -108,11 +111,14 @@ def _columns(scaled: Floats, chosen: list[int]) -> Floats:
 
 
 def _treated(
-    tone: Floats, present: NDArray[np.bool_], dataset: Dataset, treatment: str, draw: Draw
-) -> Floats:
+    tone: Floats, present: NDArray[np.bool_], dataset: Dataset, treatment: str, draw: Draw,
+    arm: str,
+) -> Floats:  # fmt: skip
     """Return columns of tone, or of counts, as a placebo or the positive control has them."""
     if treatment == ECHO:
-        return echoed(tone, present, dataset, draw.fold, draw.seed, draw.number)
+        if arm not in draw.told:
+            draw.told[arm] = told_by_prices(tone, present, dataset, draw.fold)
+        return echoed(draw.told[arm], present, dataset, draw.fold, draw.seed, draw.number)
     if treatment == SHUFFLE:
         return shuffled(tone, dataset, draw.room, draw.number)
     moved = displaced(tone, dataset, draw.room, draw.number)

@@ -19,6 +19,7 @@ from moodtape.calibrate.study import ground_of_world, settings_like_mine
 from moodtape.calibrate.worlds import World, draw_world
 from moodtape.config import Config
 from moodtape.errors import DataMissing, UsageError
+from moodtape.forecaster.claims import TONE
 from moodtape.forecaster.grid import bar_grid
 from moodtape.storage.db import Warehouse
 from moodtape.study.ablate import run_ablation
@@ -113,8 +114,8 @@ def test_an_effect_is_planted_on_top(kind: str) -> None:
     quiet = mine_of(draw_world(np.random.default_rng(2), "nothing", 40 * WEEK))
     assert worth_of_texts(quiet, drawn(quiet, kind, 3, 0.03)) > 5
     world = drawn(quiet, kind, 1, 0.03)[0]
-    assert world.gains[kind.split()[1]] == 0.03
-    assert max(drawn(quiet, MINE, 1)[0].gains.values()) == 0
+    assert world.gains[TONE][kind.split()[1]] == 0.03
+    assert not any(gain for own in drawn(quiet, MINE, 1)[0].gains.values() for gain in own.values())
 
 
 def test_bars_and_texts_are_of_the_users_kind(knowing: Mine) -> None:

@@ -28,7 +28,7 @@ def test_an_oracle_is_found_as_often_as_its_formula_says() -> None:
 
 def test_every_point_is_drawn_with_its_figures() -> None:
     rows = [
-        {"target": target, "truth": truth, "helps": Rate(count, 40), "n": 6000}
+        {"claim": "tone", "target": target, "truth": truth, "helps": Rate(count, 40), "n": 6000}
         for target in ("return", "volatility <x>")
         for truth, count in ((0.001, 1), (0.01, 30), (0.02, 40))
     ]

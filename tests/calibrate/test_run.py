@@ -30,7 +30,13 @@ CONFIG = settings_for_worlds(
 def row(world: int, word: str, **changes: Any) -> dict[str, Any]:
     usual = dict.fromkeys(COLUMNS, "")
     usual |= {"block": "develop", "kind": "nothing", "gain": "0", "hours": "2000"}
-    usual |= {"world": str(world), "target": "return", "truth": "0.0", "margin": "0.005"}
+    usual |= {
+        "world": str(world),
+        "claim": "tone",
+        "target": "return",
+        "truth": "0.0",
+        "margin": "0.005",
+    }
     usual |= {"n": "1000"}
     return usual | {"word": word, "cpu_s": "1.0"} | {k: str(v) for k, v in changes.items()}
 
@@ -164,9 +170,42 @@ def test_the_command_prints_rates_and_refuses_what_it_does_not_know(
     assert "nothing" in capsys.readouterr().out
     svg = {"kind": ["nothing"], "svg": tmp_path / "x.svg"}
     seeds = {"forecaster": "network", "fresh_bars": 1000}
-    for wrong in ({"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}, svg, seeds):
+    days = ({"interval": "4h"}, {"interval": "1d", "fresh_bars": 1000})
+    for wrong in (*days, {"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}, svg, seeds):
         with pytest.raises(UsageError):
             calibrate(1, 2600, out=out, project=tmp_path, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_number_of_texts_is_asked_about_where_it_is_to_be() -> None:
+    """A crowd that tells of volatility helps by its number, and not by its tone."""
+    config = settings_for_worlds(
+        Config(),
+        {
+            "verdict": {"planted_draws": 0, "draws": 200},
+            "ablation": {"claims": ("tone", "attention")},
+            "walk_forward": {"folds": 2},
+            "target": {"names": ("volatility",)},
+        },
+    )
+    rows = answer_cell(Cell("develop", "crowd", 0.3, 3000, 0), config)
+    told = {row["claim"]: (row["word"], row["truth"]) for row in rows}
+    assert told == {"tone": ("cannot tell", 0.0), "attention": ("helps", 0.3)}
+    found = power(rows)
+    assert [(r["claim"], r["helps"]) for r in found] == [("attention", Rate(1, 1))]
+    assert error_rates(rows)[0]["false"]["helps"] == Rate(0, 1)
+
+
+def test_a_world_of_days_is_answered(tmp_path: Path) -> None:
+    from moodtape.commands.calibrate import calibrate
+
+    out, days = tmp_path / "days.csv", Path(__file__).parents[2] / "configs" / "days.toml"
+    calibrate(
+        1, 24 * 1627, ["return"], [0.1], out=out, project=tmp_path, quiet=True, interval="1d",
+        planted_draws=0, config=[days],
+    )  # fmt: skip
+    rows = {row["target"]: row for row in read_rows(out)}
+    assert rows["return"]["word"] == "helps", rows["return"]["reasons"]
+    assert 400 < int(rows["return"]["n"]) < 450, "of 1,627 days, half of those not held out"
 
 
 @pytest.mark.slow

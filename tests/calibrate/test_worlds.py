@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
-from moodtape.calibrate.worlds import (
-    EFFECTS,
-    KINDS,
-    NO_EFFECT,
-    VOLATILITY,
-    World,
-    draw_world,
-    moving_sum,
-)
+from moodtape.calibrate.bars import DAY, HOUR, VOLATILITY, moving_sum
+from moodtape.calibrate.worlds import EFFECTS, KINDS, NO_EFFECT, World, draw_world
+from moodtape.forecaster.claims import ATTENTION, TONE
 from moodtape.forecaster.features.rolling import rolling_mean
 from moodtape.forecaster.features.volatility import garman_klass
 
 HOURS = 150_000
 
 
-def moves(world: World) -> np.ndarray:
-    """Return each hour's log return in units of the usual volatility; 0 where there is no bar."""
-    hour = (world.bars["open_time"] - world.sums["hour"].iloc[0]) // np.timedelta64(1, "h")
-    found = np.zeros(len(world.sums))
-    found[hour.to_numpy()] = np.log((world.bars["close"] / world.bars["open"]).to_numpy())
+def moves(world: World, bar: timedelta = HOUR) -> np.ndarray:
+    """Return each bar's log return in units of an hour's volatility; 0 where there is no bar."""
+    number = (world.bars["open_time"] - world.sums["hour"].iloc[0]) // bar
+    found = np.zeros(len(world.sums) // (bar // HOUR))
+    found[number.to_numpy()] = np.log((world.bars["close"] / world.bars["open"]).to_numpy())
     return found / VOLATILITY
 
 
@@ -95,32 +91,54 @@ def test_tone_tells_of_past_prices_where_it_is_an_echo() -> None:
     assert np.corrcoef(mean_tone(old), moving_sum(moves(old), 61, 107))[0, 1] > 0.6
 
 
-def test_an_effect_has_the_size_that_is_stated() -> None:
-    world = draw_world(np.random.default_rng(2), "return", HOURS, 0.03)
-    tone, move = mean_tone(world)[:-1], moves(world)[1:]
-    scale = np.sqrt(moving_sum(moves(world) ** 2, 0, 168) / 168)[:-1]
+@pytest.mark.parametrize("bar", [HOUR, DAY])
+def test_an_effect_has_the_size_that_is_stated(bar: timedelta) -> None:
+    hours = HOURS * (bar // HOUR)
+    world = draw_world(np.random.default_rng(2), "return", hours, 0.03, bar)
+    tone, move = texts_of_bars(world, bar)["tone"][:-1], moves(world, bar)[1:]
+    scale = np.sqrt(moving_sum(moves(world, bar) ** 2, 0, 168) / 168)[:-1]
     gained = np.corrcoef(tone[300:], (move / scale)[300:])[0, 1] ** 2
     assert gained == pytest.approx(0.03, rel=0.15)
-    assert (world.gains["return"], world.gains["volatility"]) == (0.03, 0.0)
+    assert (world.gains[TONE]["return"], world.gains[TONE]["volatility"]) == (0.03, 0.0)
     up = (move > 0).astype(float)
-    assert np.corrcoef(tone, up)[0, 1] ** 2 == pytest.approx(world.gains["direction"], rel=0.15)
-    loud = draw_world(np.random.default_rng(2), "volatility", HOURS, 0.05)
-    assert gained_on_volatility(loud) == pytest.approx(0.05, rel=0.15)
+    stated = world.gains[TONE]["direction"]
+    assert np.corrcoef(tone, up)[0, 1] ** 2 == pytest.approx(stated, rel=0.15)
+    for kind, claim, told in (("volatility", TONE, "tone"), ("crowd", ATTENTION, "number")):
+        loud = draw_world(np.random.default_rng(2), kind, hours, 0.05, bar)
+        assert loud.gains[claim]["volatility"] == 0.05
+        assert sum(gain for own in loud.gains.values() for gain in own.values()) == 0.05
+        assert gained_on_volatility(loud, bar, told) == pytest.approx(0.05, rel=0.15)
 
 
-def gained_on_volatility(world: World) -> float:
-    """Return what share of the squared error past bars and the hour leave, tone takes off."""
-    bars = world.bars.set_index("open_time").reindex(world.sums["hour"])
+def texts_of_bars(world: World, bar: timedelta) -> dict[str, np.ndarray]:
+    """Return the mean tone and the log number of the texts of each bar."""
+    each = bar // HOUR
+    n, tone = (world.sums[name].to_numpy().reshape(-1, each) for name in ("n", "sum_tone"))
+    return {"tone": tone.sum(axis=1) / n.sum(axis=1) * 1e-6, "number": np.log(n.sum(axis=1))}
+
+
+def gained_on_volatility(world: World, bar: timedelta, told: str) -> float:
+    """Return what share of the squared error past bars and the hour leave, texts take off."""
+    each = bar // HOUR
+    bars = world.bars.set_index("open_time").reindex(world.sums["hour"].iloc[::each])
     names = ("open", "high", "low", "close")
     variance = garman_klass(*(bars[name].to_numpy() for name in names))
-    hour = 2 * np.pi * (np.arange(len(variance)) + 1) / 24
+    hour = 2 * np.pi * (np.arange(len(variance)) * each % 24 + 1) / 24
     known = [np.log(rolling_mean(variance, n, 0.5)) for n in (1, 2, 4, 6, 12, 24, 48, 168)]
     known += [np.cos(hour), np.sin(hour), np.ones(len(hour))]
-    x, y = np.column_stack([*known, mean_tone(world)])[:-1], 0.5 * np.log(variance[1:])
+    x = np.column_stack([*known, texts_of_bars(world, bar)[told]])[:-1]
+    y = 0.5 * np.log(variance[1:])
     there = ~np.isnan(x).any(axis=1) & ~np.isnan(y)
     x, y = x[there], y[there]
     errors = [y - part @ np.linalg.lstsq(part, y, rcond=None)[0] for part in (x[:, :-1], x)]
     return float(1 - errors[1].var() / errors[0].var())
+
+
+def test_a_crowd_tells_of_volatility_and_its_tone_of_nothing() -> None:
+    world = draw_world(np.random.default_rng(9), "crowd", HOURS, 0.05)
+    size = np.log(np.abs(moves(world)[1:]) + 0.05)
+    assert np.corrcoef(texts_of_bars(world, HOUR)["number"][:-1], size)[0, 1] > 0.05
+    assert abs(np.corrcoef(mean_tone(world)[:-1], size)[0, 1]) < 0.01
 
 
 def test_bars_have_hours_of_the_day_jumps_and_holes() -> None:
@@ -150,5 +168,8 @@ def test_worlds_are_drawn_from_their_seed_and_whole() -> None:
         assert (bars["high"] >= bars[["open", "close"]].max(axis=1)).all()
         assert (bars["low"] <= bars[["open", "close"]].min(axis=1)).all()
         assert (one.sums["n"] >= 1).all()
+    days = draw_world(np.random.default_rng(3), "echo", 24 * 400, bar=DAY)
+    assert set(days.bars["close_time"] - days.bars["open_time"]) == {DAY}
+    assert len(days.sums) == 24 * 400
     with pytest.raises(ValueError, match="'moon' is no kind of world"):
         draw_world(np.random.default_rng(0), "moon", 100)

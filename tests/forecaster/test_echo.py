@@ -8,12 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moodtape.forecaster.echo import ECHO_BARS, echoed, price_history, residual_rows
+from moodtape.forecaster.echo import (
+    ECHO_BARS,
+    echoed,
+    price_history,
+    residual_rows,
+    told_by_prices,
+)
 from moodtape.forecaster.splits import Fold
 
 TONE = 6
 HOUR = np.timedelta64(1, "h").astype("timedelta64[us]")
 WEEK = 168
+
+
+def echo_of(
+    tone: np.ndarray, present: np.ndarray, dataset: Any, fold: Fold, seed: int, draw: int
+) -> np.ndarray:
+    told = told_by_prices(tone, present, dataset, fold)
+    return echoed(told, present, dataset, fold, seed, draw)
 
 
 def fold_of(dataset: Any, share: float = 0.6) -> Fold:
@@ -55,7 +68,7 @@ def test_an_echo_keeps_what_prices_tell_and_loses_the_rest(make_dataset: Any) ->
     own = rng.standard_normal(len(past))
     tone = (0.8 * past + 0.6 * own)[:, None]
     fold = fold_of(dataset)
-    made = echoed(tone, np.ones_like(tone, dtype=bool), dataset, fold, 7, 0)[:, 0]
+    made = echo_of(tone, np.ones_like(tone, dtype=bool), dataset, fold, 7, 0)[:, 0]
     after = slice(200, None)
     correlation = np.corrcoef(np.stack([made, past, own, tone[:, 0]])[:, after])
     assert correlation[0, 1] == pytest.approx(0.8, abs=0.03), "what prices tell is kept whole"
@@ -70,10 +83,10 @@ def test_an_echo_sees_no_tone_after_its_training_rows(make_dataset: Any) -> None
     late = dataset.cutoff > dataset.cutoff[fold.train].max()
     other = np.where(late[:, None], 9.0, tone)
     there = np.ones_like(tone, dtype=bool)
-    one = echoed(tone, there, dataset, fold, 7, 3)
-    np.testing.assert_array_equal(one, echoed(other, there, dataset, fold, 7, 3))
+    one = echo_of(tone, there, dataset, fold, 7, 3)
+    np.testing.assert_array_equal(one, echo_of(other, there, dataset, fold, 7, 3))
     moved = np.where(dataset.cutoff[:, None] == dataset.cutoff[fold.train[0]], 9.0, tone)
-    assert not np.array_equal(one, echoed(moved, there, dataset, fold, 7, 3))
+    assert not np.array_equal(one, echo_of(moved, there, dataset, fold, 7, 3))
 
 
 def test_rows_without_tone_stay_without_and_columns_stay_together(make_dataset: Any) -> None:
@@ -82,7 +95,7 @@ def test_rows_without_tone_stay_without_and_columns_stay_together(make_dataset: 
     tone = rng.standard_normal((4000, 1)).repeat(2, axis=1)
     present = rng.random((4000, 2)) < 0.5
     present[:, 1] = present[:, 0]
-    made = echoed(np.where(present, tone, 0.0), present, dataset, fold_of(dataset), 7, 0)
+    made = echo_of(np.where(present, tone, 0.0), present, dataset, fold_of(dataset), 7, 0)
     assert not made[~present].any()
     assert (made[present] != 0).all()
     np.testing.assert_allclose(made[:, 0], made[:, 1], atol=1e-12)
@@ -92,7 +105,7 @@ def test_draws_differ_and_repeat(make_dataset: Any) -> None:
     dataset = make_dataset(3000)
     tone = np.random.default_rng(4).standard_normal((3000, 1))
     there, fold = np.ones_like(tone, dtype=bool), fold_of(dataset)
-    made = [echoed(tone, there, dataset, fold, 7, draw) for draw in (0, 1, 0)]
+    made = [echo_of(tone, there, dataset, fold, 7, draw) for draw in (0, 1, 0)]
     np.testing.assert_array_equal(made[0], made[2])
     assert not np.array_equal(made[0], made[1])
 
@@ -138,7 +151,7 @@ def test_an_echo_against_a_slow_one(make_dataset: Any) -> None:
     dataset = make_dataset(2500)
     tone = np.random.default_rng(5).standard_normal((2500, 1))
     fold = fold_of(dataset)
-    made = echoed(tone, np.ones_like(tone, dtype=bool), dataset, fold, 7, 1)[:, 0]
+    made = echo_of(tone, np.ones_like(tone, dtype=bool), dataset, fold, 7, 1)[:, 0]
     train, history = fold.train, dataset.history
     scaled = (history - np.nanmean(history[train], axis=0)) / np.nanstd(history[train], axis=0)
     x = sm.add_constant(np.nan_to_num(np.clip(scaled, -5, 5)), prepend=False)
@@ -155,5 +168,5 @@ def test_a_symbol_without_training_rows_has_no_echo(make_dataset: Any) -> None:
     fold = fold_of(dataset)
     fold = replace(fold, train=fold.train[dataset.symbol[fold.train] == 0])
     tone = np.ones((3000, 1))
-    made = echoed(tone, np.ones_like(tone, dtype=bool), dataset, fold, 7, 0)
+    made = echo_of(tone, np.ones_like(tone, dtype=bool), dataset, fold, 7, 0)
     assert not made[1500:].any()
