@@ -3,11 +3,13 @@
     python benchmarks/real_studies.py prepare PROJECT --data DATA    import and score: once
     python benchmarks/real_studies.py plan PROJECT                   write docs/results/*.plan.json
     python benchmarks/real_studies.py run PROJECT [--study NAME]     one that was killed goes on
-    python benchmarks/real_studies.py table PROJECT                  write docs/results/words.csv
+    python benchmarks/real_studies.py table PROJECT                  write docs/results/*.csv
 
 Plans are written, and committed, before the first study is run: `run` refuses a study whose
 plan is another one by now. The table's p-values are corrected over all studies of a forecaster
-together, beside the family of its own study that each word rests on.
+together, beside the family of its own study that each word rests on. `words.csv` has the words,
+`arms.csv` what each arm gained over null, `clocks.csv` what other clocks would have been worth.
+Only what was run anew in this project is written anew.
 """
 
 from __future__ import annotations
@@ -82,6 +84,20 @@ BESIDE = {
 }
 """The same with the scorer that was never trained, by the linear forecaster."""
 
+WHOLE = {
+    f"{name}-whole": RealStudy(
+        own.since, own.until,
+        own.settings | LINEAR | {
+            "ablation.arms": (*ARMS, "price+sentiment", "events", "recaps", "word_list"),
+            "ablation.claims": ("tone", "attention"), "target.horizons": (1, 24),
+        },
+    )
+    for name, own in STUDIES.items()
+}  # fmt: skip
+"""Every arm, both claims, an hour and a day ahead, by the linear forecaster."""
+
+EVERY = STUDIES | BESIDE | WHOLE
+
 
 def moodtape(project: Path, *words: str) -> None:
     """Run a command of the product."""
@@ -108,7 +124,7 @@ def prepare(project: Path, data: Path) -> None:
 
 def planned(project: Path, name: str) -> dict[str, Any]:
     """Return the plan of a study as `ablate` writes it at a first look."""
-    study = (STUDIES | BESIDE)[name]
+    study = EVERY[name]
     settings = study.settings_of(project)
     with tempfile.TemporaryDirectory() as scratch:
         ground = ground_of(settings, study.question)
@@ -133,7 +149,7 @@ def run(project: Path, name: str) -> None:
     """Run a study by its plan, and keep what came of it beside that."""
     if planned(project, name) != json.loads(plan_file(name).read_text()):
         sys.exit(f"{name}: {plan_file(name)} is not what would be run now.")
-    study = (STUDIES | BESIDE)[name]
+    study = EVERY[name]
     results = ablate(
         study.settings_of(project), study.question, f"real_studies.py run --study {name}",
         lambda done, total, what: print(f"{name}: {what} ({done} of {total})", file=sys.stderr),
@@ -144,32 +160,85 @@ def run(project: Path, name: str) -> None:
         "results.json").read_text())  # fmt: skip
 
 
+ASKED = ("study", "symbol", "target", "horizon_bars", "forecaster", "claim")
+WORDS = (
+    *ASKED, "decides", "verdict",
+    *("effect", "effect_low", "effect_high", "effect_shift", "effect_echo", "p_helps_of_table"),
+    *("minimum_detectable_effect", "margin", "n", "blocks", "look", "audit"),
+)  # fmt: skip
+GAINS = (*ASKED, "arm", "effect", "effect_low", "effect_high")
+CLOCKS = (
+    "study", "symbol", "target", "horizon_bars", "forecaster", "clock", "delay_min",
+    *("effect", "effect_low", "effect_high", "over_known", "over_known_low", "over_known_high"),
+)  # fmt: skip
+
+
 def table(project: Path) -> None:
     """Write every answer of every study that was run, with p-values over the whole table."""
-    answers = []
-    for name in STUDIES | BESIDE:
+    answers, gains, clocks = [], [], []
+    for name in EVERY:
         path = project / f"{name}.json"
-        if path.exists():
-            found = json.loads(path.read_text())
-            answers += [{"study": name, **answer} for answer in found["results"]]
-    for forecaster in {a["forecaster"] for a in answers}:
-        own = [a for a in answers if a["forecaster"] == forecaster and a["study"] in STUDIES]
+        if not path.exists():
+            continue
+        found = json.loads(path.read_text())
+        for answer in [*found["results"], *found["attention"]]:
+            asked = (
+                {"claim": "tone"} | answer | {"study": name} | ends("effect", answer["interval"])
+            )
+            answers.append(asked)
+            gains += [
+                asked | {"arm": arm, "effect": own["effect"]} | ends("effect", own["interval"])
+                for arm, own in answer["beside"].items()
+            ]
+        clocks += [
+            row | {"study": name} | ends("effect", row["interval"])
+            | ends("over_known", row["over_known_interval"])
+            for row in found["clocks"]
+        ]  # fmt: skip
+    for own in families(answers):
         worst = [max(1.0 if p is None else p for p in a["p"].values()) for a in own]
         for answer, adjusted in zip(own, holm(worst), strict=True):
             answer["p_helps_of_table"] = adjusted
-    names = (
-        *("study", "symbol", "target", "horizon_bars", "forecaster", "decides", "verdict"),
-        *("effect", "effect_low", "effect_high", "effect_shift", "effect_echo", "p_helps_of_table"),
-        *("minimum_detectable_effect", "margin", "n", "blocks", "look", "audit"),
-    )
-    with (RESULTS / "words.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+    replaced("words.csv", WORDS, answers)
+    replaced("arms.csv", GAINS, gains)
+    replaced("clocks.csv", CLOCKS, clocks)
+    for a in answers:
+        print(" | ".join(str(a[name]) for name in WORDS[:8]), signed_percent(a["effect"]),
+              sep=" | ")  # fmt: skip
+
+
+def ends(name: str, interval: Sequence[float] | None) -> dict[str, float | None]:
+    """Return the ends of an interval as columns."""
+    low, high = interval or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def families(answers: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the answers that are corrected together: of a forecaster, and of one set of studies.
+
+    What the word list says is shown beside and never promoted, so it belongs to none.
+    """
+    sets = (STUDIES, WHOLE)
+    return [
+        [a for a in answers if a["forecaster"] == forecaster and a["study"] in studies]
+        for studies in sets
+        for forecaster in dict.fromkeys(a["forecaster"] for a in answers)
+    ]
+
+
+def replaced(file: str, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Write a table anew; rows of studies that were not run in this project stay."""
+    path, own = RESULTS / file, {row["study"] for row in rows}
+    kept: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open(newline="") as old:
+            kept = [
+                {"claim": "tone"} | row for row in csv.DictReader(old) if row["study"] not in own
+            ]
+    with path.open("w", newline="") as new:
+        writer = csv.DictWriter(new, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        for a in answers:
-            low, high = a["interval"]
-            writer.writerow({**a, "effect_low": low, "effect_high": high})
-            gain = signed_percent(a["effect"])
-            print(" | ".join(str(a[name]) for name in names[:7]), gain, sep=" | ")
+        writer.writerows([*kept, *rows])
 
 
 def main() -> None:
@@ -177,14 +246,14 @@ def main() -> None:
     parser.add_argument("what", choices=("prepare", "plan", "run", "table"))
     parser.add_argument("project", type=Path)
     parser.add_argument("--data", type=Path, help="folder of bars, metrics and texts")
-    parser.add_argument("--study", choices=tuple(STUDIES | BESIDE), action="append")
+    parser.add_argument("--study", choices=tuple(EVERY), action="append")
     words = parser.parse_args()
     if words.what == "prepare":
         prepare(words.project, words.data)
     elif words.what == "plan":
-        plan(words.project, words.study or tuple(STUDIES | BESIDE))
+        plan(words.project, words.study or tuple(EVERY))
     elif words.what == "run":
-        for name in words.study or tuple(STUDIES | BESIDE):
+        for name in words.study or tuple(EVERY):
             run(words.project, name)
     else:
         table(words.project)
