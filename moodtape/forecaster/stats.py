@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moodtape.errors import InsufficientData
+from moodtape.forecaster.threads import one_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +62,8 @@ def block_length(differences: Floats, horizon_bars: int, bars_per_day: float) ->
     shortest = max(2.0 * horizon_bars, bars_per_day, 1.0)
     if np.std(differences) == 0:
         return shortest
-    automatic = float(optimal_block_length(differences)["stationary"].iloc[0])
+    with one_thread("blas"):  # hundreds of short products, each too small to be shared
+        automatic = float(optimal_block_length(differences)["stationary"].iloc[0])
     return float(min(max(automatic, shortest), len(differences) / 2))
 
 
