@@ -144,11 +144,13 @@ def _issued(settings: Settings, since: datetime, now: datetime) -> pd.DataFrame:
 
 
 def _most_blocks(issued: pd.DataFrame, config: Config) -> float:
-    """Return how many blocks the forecasts can be worth: a block is a day or two horizons."""
+    """Return how many blocks the forecasts can be worth, of the shortest that a test has."""
+    from moodtape.forecaster.stats import shortest_block
+
     if issued.empty:
         return 0.0
     per_day = parse_duration("1d") / parse_duration(config.market.interval)
-    shortest = max(per_day, 2.0 * issued["horizon_bars"].min(), 1.0)
+    shortest = shortest_block(int(issued["horizon_bars"].min()), per_day)
     return float(issued["cutoff"].nunique() / shortest)
 
 

@@ -90,12 +90,27 @@ def test_the_variance_against_arch() -> None:
 def test_a_block_is_at_least_a_day_and_two_horizons_and_at_most_half_the_sample() -> None:
     white = np.random.default_rng(7).standard_normal(2000)
     assert stats.block_length(white, 1, 24) == 24
-    assert stats.block_length(white, 24, 24) == 48
-    assert stats.block_length(white, 1, 1) >= 2
+    assert stats.block_length(white, 24, 24) == 96
+    assert stats.block_length(white, 1, 1) >= 4
     assert stats.block_length(white[:60], 24, 24) == 30
     slow = autoregression(np.random.default_rng(8), 2000, 0.97)
     assert stats.block_length(slow, 1, 24) > 40
     assert stats.block_length(np.zeros(100), 1, 24) == 24
+
+
+def test_blocks_see_most_of_the_variance_of_answers_that_overlap() -> None:
+    """Sums over a day of noise: the variance of their mean is known, 24 times that of one."""
+    rng, seen = np.random.default_rng(12), []
+    for _ in range(60):
+        noise = rng.standard_normal(3000 + 23)
+        answers = np.convolve(noise, np.ones(24), "valid") / np.sqrt(24)
+        seen.append([
+            stats.time_variance(answers, block) * len(answers) / 24
+            for block in (stats.shortest_block(24, 24.0), 48.0)
+        ])  # fmt: skip
+    four, two = np.mean(seen, axis=0)
+    assert four == pytest.approx(1 - 24 / (3 * 96), abs=0.05)
+    assert two < 0.88, "two horizons leave out a seventh"
 
 
 def test_seed_variance_by_hand() -> None:
