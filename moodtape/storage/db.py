@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from moodtape.clock import utc_now
 from moodtape.errors import DataMissing, DiskFull, MoodtapeError, WarehouseLocked
 from moodtape.storage.engine import Means, attached, configure
+from moodtape.storage.torn import look_through, mend, was_cut_off
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -103,18 +104,27 @@ class Warehouse:
 
     @contextmanager
     def _opened(self, read_only: bool) -> Iterator[Connection]:
-        """Open the file for the length of the block, with bounded retries while it is held."""
+        """Open the file for the length of the block, with bounded retries while it is held.
+
+        One that a killed process left with a torn block is mended.
+        """
         import duckdb
 
         means = Means(self.path, self.threads, self.memory_limit)
         deadline = time.monotonic() + self.lock_wait_s
-        pause_s = 0.05
+        pause_s, cut_off = 0.05, was_cut_off(self.path)
         with ExitStack() as held:
             while True:
                 try:
+                    if cut_off:
+                        with attached(means, read_only=True) as connection:
+                            look_through(connection)
                     connection = held.enter_context(attached(means, read_only))
                     break
                 except duckdb.Error as exc:
+                    with room_at(self.path.parent):
+                        if mend(self.path, str(exc)):
+                            continue
                     if not _HELD.search(str(exc)):
                         raise MoodtapeError(_unopened_message(self.path, str(exc))) from exc
                     if time.monotonic() >= deadline:
