@@ -15,13 +15,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moodtape.clock import utc_now
 from moodtape.errors import DataMissing, DiskFull, MoodtapeError, WarehouseLocked
+from moodtape.storage.abandoned import remove_abandoned
 from moodtape.storage.engine import Means, attached, configure
 from moodtape.storage.torn import look_through, mend, was_cut_off
 
@@ -34,7 +33,6 @@ _REPLAYING = re.compile(r"replaying WAL", re.IGNORECASE)
 _HELD = re.compile(r"could not set lock|conflicting lock", re.IGNORECASE)
 
 _FRESH = ".new-"
-_ABANDONED_AFTER = timedelta(hours=1)
 
 _TURN = threading.RLock()
 
@@ -162,7 +160,7 @@ def found_warehouse(warehouse: Warehouse) -> None:
     from moodtape.storage.migrate import migrate
 
     path = warehouse.path
-    _remove_abandoned(path)
+    remove_abandoned(path, _FRESH)
     fresh = path.with_name(f"{path.name}{_FRESH}{os.getpid()}-{secrets.token_hex(4)}")
     with replace(warehouse, path=fresh)._opened(read_only=False) as connection:
         migrate(connection)
@@ -175,17 +173,6 @@ def found_warehouse(warehouse: Warehouse) -> None:
             fresh.rename(path)
     finally:
         fresh.unlink(missing_ok=True)
-
-
-def _remove_abandoned(path: Path) -> None:
-    """Remove what killed processes began; an hour is far more than a beginning takes."""
-    long_ago = (utc_now() - _ABANDONED_AFTER).timestamp()
-    for begun in path.parent.glob(f"{path.name}{_FRESH}*"):
-        try:
-            if begun.stat().st_mtime < long_ago:
-                begun.unlink()
-        except FileNotFoundError:
-            continue  # its process has just ended, or another one removed it
 
 
 def open_in_memory(like: Warehouse, spill: Path) -> Connection:

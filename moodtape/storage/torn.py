@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moodtape.storage.abandoned import remove_abandoned
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
@@ -40,6 +42,7 @@ MOST_BLOCKS = 8
 _DAMAGED = re.compile(
     r"computed checksum (\d+) does not match stored checksum (\d+) in block at location (\d+)"
 )
+_COPY = ".mending-"
 _LOG = logging.getLogger(__name__)
 
 
@@ -112,7 +115,8 @@ def _torn(said: str) -> Torn | None:
 @contextmanager
 def _copy(path: Path) -> Iterator[Path]:
     """Make a copy of the file and its log for the length of the block."""
-    copy = path.with_name(f"{path.name}.mending-{os.getpid()}-{secrets.token_hex(4)}")
+    remove_abandoned(path, _COPY)
+    copy = path.with_name(f"{path.name}{_COPY}{os.getpid()}-{secrets.token_hex(4)}")
     try:
         shutil.copyfile(path, copy)
         shutil.copyfile(log_of(path), log_of(copy))

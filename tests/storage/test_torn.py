@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -102,6 +103,16 @@ def test_a_block_of_two_checkpoints_is_mended_and_every_row_is_there(
             assert rows_of(connection) == cut.rows
     assert refused, "nothing was torn"
     assert not list(cut.path.parent.glob("*.mending-*"))
+
+
+def test_a_copy_that_a_kill_left_behind_is_removed(cut: Cut) -> None:
+    left = cut.path.with_name(f"{cut.path.name}.mending-1-abcd")
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    cut.cut_off(cut.catalogue[0], 3)
+    with Warehouse(cut.path).read():
+        pass
+    assert not left.exists()
 
 
 def test_it_is_told(cut: Cut, caplog: pytest.LogCaptureFixture) -> None:
