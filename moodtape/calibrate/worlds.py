@@ -116,42 +116,58 @@ def draw_world(
     each = bar // HOUR
     count = hours // each
     signal, n = autoregression(rng, count, 0.7), None
-    told = np.concatenate([[0.0], signal[:-1]])
+    told = signal
     if kind == "crowd":
         n = _numbers(rng, 2.0 * np.exp(0.5 * signal), each)
         crowd = np.log(n.reshape(count, each).sum(axis=1))
-        told = np.concatenate([[0.0], (crowd[:-1] - crowd.mean()) / crowd.std()])
+        told = (crowd - crowd.mean()) / crowd.std()
         signal = autoregression(rng, count, 0.7)
-    nothing, pulled, stirred = np.zeros(count), gain / LOSS_SHARE, gain / _range_share(kind, bar)
-    bars = draw_bars(
-        rng, count, np.sqrt(pulled) * told if kind == "return" else nothing,
-        RANGE_NOISE * np.sqrt(stirred / (1 - stirred)) * told if kind in STIRS else nothing,
-        REVERSAL if kind == "echo" else 0.0,
-        HEAVY_DEGREES if kind == "heavy" else TAIL_DEGREES, bar,
-    )  # fmt: skip
+    pull, stir = _moved(kind, gain, np.concatenate([[0.0], told[:-1]]), bar)
+    turns = REVERSAL if kind == "echo" else 0.0
+    degrees = HEAVY_DEGREES if kind == "heavy" else TAIL_DEGREES
+    bars = draw_bars(rng, count, pull, stir, turns, degrees, bar)
     own = np.log(bars["close"].to_numpy() / bars["open"].to_numpy()) / volatility(bar)
     there = without_holes(rng, count)
     own[~there] = 0.0  # what nobody saw, no text tells
-    if kind == "echo":
-        day = moving_sum(own, 0, 24) / np.sqrt(24)
-        signal = 0.6 * np.tanh(own) + 0.4 * np.tanh(day) + 0.7 * signal
-    elif kind == "old echo":
-        first, last = LOOK_BACK
-        old = moving_sum(own, first, last - first) / np.sqrt(last - first)
-        signal = 0.8 * old + 0.6 * signal
-    rate = np.full(count, 2.0)
-    if kind == "counts":
-        rate = 2.0 * np.exp(0.5 * np.tanh(moving_sum(np.abs(own), 0, 6) / 6 - 0.8))
     if n is None:
-        n = _numbers(rng, rate, each)
+        n = _numbers(rng, _rate(kind, own), each)
     bars = bars[there].reset_index(drop=True)
-    texts = _texts(_sums(np.repeat(signal, each), n))
+    texts = _texts(_sums(np.repeat(_tone(kind, signal, own), each), n))
     span = Span(START, bars["close_time"].iloc[-1].to_pydatetime() + DELAY)
     return World(kind, SYMBOL, bars, texts, (STREAM,), span, _gains(kind, gain))
 
 
-def _range_share(kind: str, bar: timedelta) -> float:
-    return CROWD_SHARE[bar] if kind == "crowd" else RANGE_SHARE
+def _moved(kind: str, gain: float, told: Floats, bar: timedelta) -> tuple[Floats, Floats]:
+    """Return what texts do to a bar's move and to its log volatility. (T,), (T,)
+
+    Args:
+        told: by the texts of the bar before, in unit variance.
+    """
+    if kind == "return":
+        return np.sqrt(gain / LOSS_SHARE) * told, np.zeros(len(told))
+    if kind in STIRS:
+        explained = gain / (CROWD_SHARE[bar] if kind == "crowd" else RANGE_SHARE)
+        return np.zeros(len(told)), RANGE_NOISE * np.sqrt(explained / (1 - explained)) * told
+    return np.zeros(len(told)), np.zeros(len(told))
+
+
+def _tone(kind: str, signal: Floats, own: Floats) -> Floats:
+    """Return the tone of each bar from noise and from moves that are over. (T,)"""
+    if kind == "echo":
+        day = moving_sum(own, 0, 24) / np.sqrt(24)
+        return np.asarray(0.6 * np.tanh(own) + 0.4 * np.tanh(day) + 0.7 * signal)
+    if kind == "old echo":
+        first, last = LOOK_BACK
+        old = moving_sum(own, first, last - first) / np.sqrt(last - first)
+        return np.asarray(0.8 * old + 0.6 * signal)
+    return signal
+
+
+def _rate(kind: str, own: Floats) -> Floats:
+    """Return how many texts more than one an hour brings, from moves that are over. (T,)"""
+    if kind == "counts":
+        return np.asarray(2.0 * np.exp(0.5 * np.tanh(moving_sum(np.abs(own), 0, 6) / 6 - 0.8)))
+    return np.full(len(own), 2.0)
 
 
 def _gains(kind: str, gain: float) -> dict[str, dict[str, float]]:
