@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodtape.errors import UnreadableFile, UsageError, did_you_mean
+from moodtape.ingest.cells import cell_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,7 +184,7 @@ def read_names(column: pd.Series, fallback: str, case: Callable[[str], str]) -> 
     """Return texts trimmed and in one case, with a fallback where a cell is empty. (n,) -> (n,)"""
     import numpy as np
 
-    texts = ["" if v is None or v != v else str(v).strip() for v in column]  # NaN is not itself
+    texts = [cell_text(v).strip() for v in column]
     return np.array([fallback if t.lower() in BLANK else case(t) for t in texts], dtype=object)
 
 

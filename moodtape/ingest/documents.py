@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from moodtape.clock import FUTURE_TOLERANCE, document_known_at, to_datetime64
 from moodtape.config import ClockSection, ImportsSection, SentimentSection
+from moodtape.ingest.cells import cell_text
 from moodtape.ingest.columns import BLANK, is_symbol, read_names, split_pair
 from moodtape.ingest.rejects import Rejected, Verdicts, row_payload
 from moodtape.ingest.symbols import Aliases
@@ -143,7 +144,7 @@ def _record(
     row: Mapping[str, Any], source: str, published: str, context: DocumentContext
 ) -> dict[str, Any] | str:
     """Return the stored form of one text, or the reason why there is none."""
-    texts = {name: _text(row.get(name)) for name in _TEXT_FIELDS}
+    texts = {name: cell_text(row.get(name)) for name in _TEXT_FIELDS}
     for name, text in texts.items():
         limit = context.imports.max_field_kib
         if len(text) * 4 > limit << 10 and (size := len(text.encode("utf-8"))) > limit << 10:
@@ -207,7 +208,7 @@ def _form(source: str, stated: str, title: str) -> str:
 def _engagement(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the reactions a file reports; their time of reading is not known."""
     values = {name: _whole(row.get(name)) for name in ("likes", "comments", "reposts")}
-    removed = _text(row.get("removed")).strip().lower()
+    removed = cell_text(row.get("removed")).strip().lower()
     flag = None if removed in BLANK else removed in {"true", "1", "1.0", "yes"}
     if all(v is None for v in values.values()) and flag is None:
         return None
@@ -220,14 +221,6 @@ def _whole(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return int(number) if abs(number) < 2**53 else None
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not hasattr(value, "__len__") and value != value:  # NaN and NaT differ from themselves
-        return ""
-    return value if isinstance(value, str) else str(value)
 
 
 def stage_records(stage: Stage, records: list[dict[str, Any]]) -> None:

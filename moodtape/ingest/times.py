@@ -6,6 +6,8 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from moodtape.ingest.cells import cell_text
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -134,7 +136,5 @@ def _iso_like(text: str) -> str:
 
 
 def _as_text(value: object) -> str:
-    if value is None or value != value:  # NaN and NaT differ from themselves
-        return ""
-    text = str(value).strip()
+    text = cell_text(value).strip()
     return "" if text.lower() in {"null", "none", "nan", "nat"} else text

@@ -122,3 +122,10 @@ def test_iso_text_with_any_offset_is_the_same_instant(instant: datetime, minutes
     times, reasons = read_times(pd.Series([instant.astimezone(zone).isoformat()], dtype=object))
     assert reasons[0] is None
     assert times[0] == np.datetime64(instant.replace(tzinfo=None), "us")
+
+
+def test_a_list_in_a_cell_is_no_time() -> None:
+    column = pd.Series([[], ["2024-01-01"], np.array([1.0]), None], dtype=object)
+    times, reasons = read_times(column)
+    assert np.isnat(times).all()
+    assert reasons.tolist() == [NO_TIME, NO_TIME, NO_TIME, MISSING]
