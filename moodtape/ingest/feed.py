@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import codecs
 import io
 import re
 from dataclasses import dataclass
@@ -19,6 +20,13 @@ _ITEM_ENDS = re.compile(rb"</(?:\w+:)?(?:item|entry)\s*>", re.IGNORECASE)
 _ZONED = re.compile(r"(?:[zZ]|[+-]\d{2}:?\d{2}|[A-Z]{2,5})\)?$")
 _REFERENCE = re.compile(rb"&#([0-9]+|[xX][0-9a-fA-F]+);?")
 LOST = b"&#65533;"
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp037")
+_MARKS = (
+    *(codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    codecs.BOM_UTF8,
+    *(codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+)
+_LONGEST_DECLARATION = 256
 _WIDEST_OFFSET = timedelta(hours=14)
 
 
@@ -70,12 +78,13 @@ def read_feed(body: bytes, content_type: str, place: str) -> Feed:
     import feedparser
 
     _refuse_web_page_and_dtd(body, place)
+    whole = _without_no_characters(_on_its_own_line(body, place))
     # Given bytes, feedparser takes them for a file's name first. Told an address, it would make
     # guids into addresses, and a text would be another one at a mirror.
     told = {"content-type": content_type} if content_type else {}
     try:
         found = feedparser.parse(
-            io.BytesIO(_without_no_characters(body)), response_headers=told, sanitize_html=False,
+            io.BytesIO(whole), response_headers=told, sanitize_html=False,
             resolve_relative_uris=False,
         )  # fmt: skip
     except Exception as exc:  # what it stumbles over differs from version to version
@@ -91,6 +100,30 @@ def read_feed(body: bytes, content_type: str, place: str) -> Feed:
     if cut:
         entries = entries[: len(_ITEM_ENDS.findall(plain))]
     return Feed(tuple(_item(entry) for entry in entries), cut)
+
+
+def _on_its_own_line(body: bytes, place: str) -> bytes:
+    """End the line behind an XML declaration, in any encoding that feedparser knows.
+
+    It looks there for the name of the encoding, by an expression that takes the cube of the
+    line's length where it finds none.
+
+    Raises:
+        CouldNotRead: the declaration is longer than any.
+    """
+    mark = next((mark for mark in _MARKS if body.startswith(mark)), b"")
+    for encoding in _ENCODINGS:
+        begin, line = "<?".encode(encoding), "\n".encode(encoding)
+        if not body.startswith(begin, len(mark)):
+            continue
+        limit = len(mark) + _LONGEST_DECLARATION * len(line)
+        for end in ("?>".encode(encoding), ">".encode(encoding)):
+            at = body.find(end, 0, limit)
+            if at >= 0 and (at - len(mark)) % len(line) == 0:
+                behind = at + len(end)
+                return body[:behind] + line + body[behind:]
+        raise CouldNotRead(f"{place} sent a feed whose XML declaration does not end.")
+    return body
 
 
 def _without_no_characters(body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -167,6 +168,39 @@ def test_one_bad_feed_stops_no_other(desk: Desk, reply: Any) -> None:
 def test_what_is_no_feed_is_told(body: bytes, message: str) -> None:
     with pytest.raises(CouldNotRead, match=message):
         read_feed(body, "application/rss+xml", "https://example.org/rss")
+
+
+ONE_LINE = "<rss version='2.0'><channel><item><title>A</title></item></channel></rss>"
+DECLARED = "<?xml version='1.0' encoding='%s'?>"
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "mark"),
+    [
+        (DECLARED % "utf-8", "utf-8", b""), (DECLARED % "utf-8", "utf-8", codecs.BOM_UTF8),
+        (DECLARED % "utf-16", "utf-16-le", codecs.BOM_UTF16_LE),
+        (DECLARED % "utf-16", "utf-16-be", b""), (DECLARED % "cp037", "cp037", b""),
+        ("<?xml version='1.0'>", "utf-8", b""), ("", "utf-8", b""),
+    ],
+)  # fmt: skip
+def test_a_feed_of_one_line_is_read_in_every_encoding(
+    declared: str, encoding: str, mark: bytes
+) -> None:
+    body = mark + (declared + ONE_LINE).encode(encoding)
+    assert [item.title for item in read_feed(body, "", "x").items] == ["A"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_declaration_without_end_costs_no_time(encoding: str) -> None:
+    """Searched as one line of a megabyte it would take hours."""
+    long = "<?xml " + "encoding='x " * 100_000
+    with pytest.raises(CouldNotRead, match="declaration does not end"):
+        read_feed(long.encode(encoding), "", "x")
+
+
+def test_what_stands_behind_a_broken_declaration_costs_no_time_either() -> None:
+    body = "<?xml version='1.0' >" + "encoding='x' " * 100_000 + ONE_LINE
+    assert len(read_feed(body.encode(), "", "x").items) <= 1
 
 
 def test_a_document_type_inside_a_text_is_text() -> None:
