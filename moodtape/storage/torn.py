@@ -114,12 +114,14 @@ def _torn(said: str) -> Torn | None:
 
 @contextmanager
 def _copy(path: Path) -> Iterator[Path]:
-    """Make a copy of the file and its log for the length of the block."""
+    """Make a copy of the file and its log, as private as they, for the length of the block."""
     remove_abandoned(path, _COPY)
     copy = path.with_name(f"{path.name}{_COPY}{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        shutil.copyfile(path, copy)
-        shutil.copyfile(log_of(path), log_of(copy))
+        for place in (copy, log_of(copy)):
+            place.touch(mode=0o600)  # before there is anything to read
+        shutil.copy(path, copy)
+        shutil.copy(log_of(path), log_of(copy))
         yield copy
     finally:
         copy.unlink(missing_ok=True)

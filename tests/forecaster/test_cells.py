@@ -113,6 +113,17 @@ def test_an_interrupted_study_goes_on_where_it_was(dataset: Any, tmp_path: Path)
     assert told == []
 
 
+def test_an_echo_is_of_its_own_fold_whatever_was_fitted_before(dataset: Any) -> None:
+    """What past prices tell is kept for the next draw; a later fold's would be the future."""
+    folds, arms = parts(dataset)
+    cells = [Cell(LINEAR, fold, "echo", draw) for draw in (0, 1) for fold in (1, 0)]
+    shared = CellFitter(dataset, folds, arms, CONFIG)
+    for cell in cells:
+        alone = CellFitter(dataset, folds, arms, CONFIG).fit(cell, fit_predict_linear)
+        for key, forecasts in shared.fit(cell, fit_predict_linear).items():
+            np.testing.assert_array_equal(forecasts, alone[key], err_msg=str(cell))
+
+
 def test_what_a_fit_measured_is_kept_with_it(dataset: Any, tmp_path: Path) -> None:
     class Logging:
         def __init__(self) -> None:
