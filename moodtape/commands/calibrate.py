@@ -113,7 +113,7 @@ def calibrate(
     from moodtape.calibrate.study import Way, settings_for_worlds, settings_like_mine
     from moodtape.calibrate.worlds import EFFECTS, KINDS
     from moodtape.forecaster.claims import ATTENTION, TONE
-    from moodtape.forecaster.forecasters import FORECASTERS, LINEAR
+    from moodtape.forecaster.forecasters import LINEAR
     from moodtape.forecaster.runs import write_text
     from moodtape.study.project import refresh_hours_if_dirty, warehouse_of
 
@@ -132,8 +132,6 @@ def calibrate(
         project, config, study_overrides(preset, horizons=horizon, forecaster=forecaster)
     )
     told_by = settings.config.verdict.forecaster if forecaster else LINEAR
-    if fresh_bars and FORECASTERS[told_by].stochastic:
-        raise UsageError(f"--fresh-bars: what the {told_by} is worth hangs on its seeds, too.")
     changes: dict[str, dict[str, Any]] = {"verdict": {"forecaster": told_by}}
     if attention:
         changes["ablation"] = {"claims": (TONE, ATTENTION)}

@@ -169,9 +169,8 @@ def test_the_command_prints_rates_and_refuses_what_it_does_not_know(
     calibrate(1, 2600, ["nothing"], None, out=out, project=tmp_path, quiet=True)
     assert "nothing" in capsys.readouterr().out
     svg = {"kind": ["nothing"], "svg": tmp_path / "x.svg"}
-    seeds = {"forecaster": "network", "fresh_bars": 1000}
     days = ({"interval": "4h"}, {"interval": "1d", "fresh_bars": 1000})
-    for wrong in (*days, {"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}, svg, seeds):
+    for wrong in (*days, {"kind": ["moon"]}, {"block": "third"}, {"gain": [1.5]}, svg):
         with pytest.raises(UsageError):
             calibrate(1, 2600, out=out, project=tmp_path, **wrong)  # type: ignore[arg-type]
 
