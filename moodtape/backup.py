@@ -1,4 +1,4 @@
-"""Copies of a project that can be believed: made whole, opened, compared, rotated, restored.
+"""Copies of a project that can be believed: made whole, opened, compared, rotated.
 
 1. copy      the warehouse while nobody writes, the settings, the model in use
 2. verify    the copy is opened and every table compared by count and checksum
@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -20,8 +19,8 @@ from typing import Any
 
 from moodtape import __version__
 from moodtape.config import BackupSection
-from moodtape.errors import DataMissing, MoodtapeError, UnreadableFile, did_you_mean
-from moodtape.settings import PROJECT_FILE, Settings
+from moodtape.errors import MoodtapeError, UnreadableFile
+from moodtape.settings import Settings
 from moodtape.storage.db import Warehouse
 from moodtape.storage.sums import Sums, differing, table_sums
 
@@ -72,7 +71,7 @@ def make_backup(settings: Settings, warehouse: Warehouse, now: datetime) -> Back
     name = f"{now:%Y%m%dT%H%M%SZ}"
     scratch = parent / f"{UNFINISHED}{name}"
     with warehouse.read() as connection:
-        _require_room(warehouse.path, parent)
+        require_room(warehouse.path, parent)
         sums = table_sums(connection)
         scratch.mkdir()
         for suffix in ("", ".wal"):
@@ -92,7 +91,7 @@ def make_backup(settings: Settings, warehouse: Warehouse, now: datetime) -> Back
     return _described(folder)
 
 
-def _require_room(source: Path, parent: Path) -> None:
+def require_room(source: Path, parent: Path) -> None:
     """Make sure that the copy fits before it is begun."""
     need, free = source.stat().st_size * SPARE, shutil.disk_usage(parent).free
     if need > free:
@@ -135,7 +134,7 @@ def _write_manifest(folder: Path, sums: Sums, duckdb_version: str, now: datetime
     files = {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,
-            "sha256": _digest(path),
+            "sha256": digest(path),
         }
         for path in sorted(folder.rglob("*"))
         if path.is_file()
@@ -147,7 +146,8 @@ def _write_manifest(folder: Path, sums: Sums, duckdb_version: str, now: datetime
     )  # fmt: skip
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -212,7 +212,7 @@ def verify(folder: Path) -> dict[str, Any]:
         path = folder / place
         if not _is_plain_file(path):
             raise UnreadableFile(f"{path} is gone. Take another backup: moodtape backup list")
-        if _digest(path) != facts["sha256"]:
+        if digest(path) != facts["sha256"]:
             raise UnreadableFile(f"{path} has changed. Take another backup: moodtape backup list")
     if WAREHOUSE not in manifest["files"]:
         raise UnreadableFile(f"{folder / MANIFEST} names no {WAREHOUSE}.")
@@ -221,94 +221,6 @@ def verify(folder: Path) -> dict[str, Any]:
         if path not in listed and not path.is_dir():
             raise UnreadableFile(f"{path} is none of the backup's files. Remove it, and try again.")
     return manifest
-
-
-def find_backup(settings: Settings, name: str | None) -> Path:
-    """Return the folder of a backup by its name; the newest whole one's without.
-
-    Raises:
-        DataMissing: there is none.
-    """
-    backups = list_backups(settings)
-    names = [backup.name for backup in backups]
-    whole = [backup.name for backup in backups if backup.damage is None]
-    if not (names if name else whole):
-        raise DataMissing(f"There is no backup in {backups_of(settings)}. Run: moodtape backup")
-    if name is not None and name not in names:
-        raise DataMissing(
-            f"There is no backup {name!r} in {backups_of(settings)}.{did_you_mean(name, names)}"
-        )
-    return backups_of(settings) / (name or whole[0])
-
-
-def restore(settings: Settings, warehouse: Warehouse, name: str | None, now: datetime) -> Path:
-    """Put a backup's warehouse in the place of the present one, which is kept beside it.
-
-    The model comes back where it is gone; settings stay as they are, those of the backup lie
-    in it. A backup of an older schema is brought up to date. Killed anywhere, there is a whole
-    warehouse in place, and the same command does it again. Returns where the warehouse that was
-    there is now, or would be.
-
-    Raises:
-        DataMissing: there is no such backup.
-        UnreadableFile: it is damaged; nothing was changed.
-        WarehouseLocked: a process uses the present warehouse.
-    """
-    folder = find_backup(settings, name)
-    manifest = verify(folder)
-    aside = warehouse.path.with_name(f"{warehouse.path.name}.before-{now:%Y%m%dT%H%M%SZ}")
-    fresh = warehouse.path.with_name(f"{warehouse.path.name}.restoring")
-    warehouse.path.parent.mkdir(parents=True, exist_ok=True)
-    _require_room(folder / WAREHOUSE, warehouse.path.parent)
-    fresh.with_name(f"{fresh.name}.wal").unlink(missing_ok=True)  # of one that was killed
-    shutil.copyfile(folder / WAREHOUSE, fresh)
-    if _digest(fresh) != manifest["files"][WAREHOUSE]["sha256"]:
-        raise UnreadableFile(f"{fresh} is not what was copied. Check the disk.")
-    with replace(warehouse, path=fresh).write():
-        pass  # it can be opened, and has today's schema
-    if warehouse.path.exists():
-        _step_aside(warehouse, aside)
-    fresh.replace(warehouse.path)
-    _bring_models_back(settings, folder)
-    if not (settings.folder / PROJECT_FILE).exists():
-        for path in sorted(folder.glob("*.toml")):
-            shutil.copyfile(path, settings.folder / path.name)
-    return aside
-
-
-def _step_aside(warehouse: Warehouse, aside: Path) -> None:
-    """Close the present warehouse and give it another name; a damaged one goes as it is.
-
-    It keeps its own name, too, until another takes that, so that there is always a warehouse
-    for whoever comes next: without one, a run that starts by itself would begin an empty one.
-    """
-    from moodtape.errors import WarehouseLocked
-
-    try:
-        with warehouse.write():
-            pass
-    except WarehouseLocked:
-        raise
-    except MoodtapeError:
-        pass  # it cannot be opened: that may be why it is being replaced
-    log = warehouse.path.with_name(f"{warehouse.path.name}.wal")
-    if log.exists():
-        log.rename(aside.with_name(f"{aside.name}.wal"))
-    try:
-        os.link(warehouse.path, aside)
-    except OSError:  # a file system without links
-        warehouse.path.rename(aside)
-
-
-def _bring_models_back(settings: Settings, folder: Path) -> None:
-    """Copy models that are gone; each comes into use whole."""
-    scratch = settings.runs / "restoring"
-    for run in sorted((folder / "runs").glob("*")):
-        if not (settings.runs / run.name).exists():
-            shutil.rmtree(scratch, ignore_errors=True)
-            shutil.copytree(run, scratch / run.name)
-            (scratch / run.name).rename(settings.runs / run.name)
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def to_remove(names: Sequence[str], keep: BackupSection) -> list[str]:

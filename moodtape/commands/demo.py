@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Run the whole line on the shipped sample: no network, no key, no GPU."""
     from moodtape.commands.model import print_forecasts, print_training
-    from moodtape.commands.study import print_answers
+    from moodtape.commands.study_printed import print_answers
     from moodtape.demo import run_demo
 
     with steps(quiet) as told:

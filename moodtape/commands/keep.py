@@ -70,9 +70,9 @@ def bring_back(
     as_json: Json = False,
 ) -> None:
     """Put a backup in the place of the warehouse; the present one is kept beside it."""
-    from moodtape.backup import find_backup, restore
     from moodtape.clock import utc_now
     from moodtape.nightly.run import between_runs
+    from moodtape.restore import find_backup, restore
     from moodtape.study.project import warehouse_of
 
     settings = settings_of(project, config)

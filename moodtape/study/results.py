@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from moodtape.clock import from_datetime64, iso
+from moodtape.clock import from_datetime64
 from moodtape.forecaster.answers import Answer
 from moodtape.forecaster.arms import ECHO, SHIFT
 from moodtape.forecaster.claims import ATTENTION, TONE
@@ -21,12 +21,13 @@ from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before, question_key
 from moodtape.study.beside import Beside, lead_lag_results, notes_of
 from moodtape.study.calibration import calibration_rows
+from moodtape.study.caveats import caveats
 from moodtape.study.evaluation import importance_rows
 from moodtape.study.further import further_results
 from moodtape.study.ground import Ground
 from moodtape.study.holdout import asked_of, holdout_results, speaks_against, taken_back, weakened
 from moodtape.study.learnt import learnt_results
-from moodtape.study.lost import lost_caveat, lost_texts
+from moodtape.study.lost import lost_texts
 from moodtape.study.regimes import regime_rows
 from moodtape.study.rivals import rival_results
 from moodtape.study.sentences import LOSS_NAMES, sentence, standing
@@ -34,12 +35,6 @@ from moodtape.study.sentences import LOSS_NAMES, sentence, standing
 SCHEMA_VERSION = 1
 LINES = {TONE: "results", ATTENTION: "attention"}
 """Where the answers of each claim stand; the second line is empty where nobody asked."""
-
-UNSTAMPED_SHARE = 0.05
-"""A larger share of assumed collection times is a caveat."""
-
-PROMOTION_SHARE = 0.02
-"""A larger share of texts that look like promotion or like bots is one, too."""
 
 
 def ablation_results(
@@ -275,58 +270,3 @@ def _next_look(ground: Ground, last: LastWord) -> datetime:
     tested = [fold for fold in ground.folds if len(fold.test)]
     has = from_datetime64(tested[-1].test_until) - from_datetime64(tested[0].test_from)
     return ground.span.until + (last.needed - has) / ground.config.walk_forward.test_fraction
-
-
-def caveats(
-    ground: Ground, texts: Sequence[Mapping[str, Any]], lost: Mapping[str, int] | None = None
-) -> list[str]:
-    """Return what a careful reader should know before believing a study.
-
-    Args:
-        texts: from `summary.text_summary`; lost: from `lost.lost_texts`.
-    """
-    dataset, found = ground.dataset, list(ground.notes)
-    for row in texts:
-        where = f"{row['source']}/{row['collection']}"
-        if row["assumed_share"] > UNSTAMPED_SHARE:
-            found.append(
-                f"of the texts of {where}, {100 * row['assumed_share']:.0f} % have no collection"
-                " time; they count as known at publication plus an assumed delay"
-            )
-        if row["promotion_share"] > PROMOTION_SHARE:
-            kept = ground.config.sentiment.promotion == "keep"
-            found.append(
-                f"of the texts of {where}, {100 * row['promotion_share']:.0f} % look like promotion"
-                f" or like bots; they {'count as the others do' if kept else 'are left out'}"
-            )
-        if row["state"] == "partial":
-            found.append(
-                f"hours without a text of {where} count as unknown, since the crawl is not stated"
-            )
-    gone = lost_caveat(lost, sum(row["texts"] for row in texts)) if texts and lost else None
-    if gone is not None:
-        found.append(gone)
-    until = ground.trained_until
-    if texts and (until is None or until > ground.span.since):
-        told = "at an unknown time" if until is None else f"on what was known until {iso(until)}"
-        found.append(
-            f"the scorer was made {told}, which is after texts of this study:"
-            " it may have read the future"
-        )
-    if missing := int(dataset.notes.get("missing_bars", 0)):
-        found.append(f"{missing} bars are missing; no window and no target crosses them")
-    if corrected := int(dataset.notes.get("corrected_bars", 0)):
-        found.append(
-            f"{corrected} bars were corrected later; each decision saw what was known then"
-        )
-    if dataset.metrics:
-        found.append(
-            "metrics were imported in one vintage: values are those known today, at the time of"
-            " their first publication"
-        )
-    left_out = {t.name: t.left_out for t in dataset.targets.values() if t.left_out}
-    if zeros := left_out.get("direction"):
-        found.append(f"{zeros} returns of exactly zero have no direction and are left out of it")
-    if floored := left_out.get("volatility"):
-        found.append(f"{floored} bars without movement count with a volatility of one basis point")
-    return [text[:1].upper() + text[1:] + "." for text in found]

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from moodtape.backup import make_backup, restore
+from moodtape.backup import make_backup
 from moodtape.errors import MoodtapeError, WarehouseLocked
 from moodtape.ingest.polite import Timing
 from moodtape.nightly.run import Order, RhythmResult, run_rhythm
+from moodtape.restore import restore
 from moodtape.settings import load_settings
 from moodtape.storage import migrate
 

@@ -15,8 +15,9 @@ from moodtape.storage.db import Warehouse
 from moodtape.storage.looks import LastWord
 from moodtape.study.ablate import Outcome
 from moodtape.study.before import Before
+from moodtape.study.caveats import caveats
 from moodtape.study.ground import Ground
-from moodtape.study.results import ablation_results, caveats
+from moodtape.study.results import ablation_results
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 AUDIT = {"clean": True, "checked": 9, "offenders": [], "cuts": [NOW]}
