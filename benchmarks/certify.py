@@ -1,0 +1,218 @@
+"""The figures of docs/calibration.md: worlds of seeds that no rule was tried on.
+
+    python benchmarks/certify.py run [FOLDER] [--only NAME] [--jobs 2]   one that was killed goes on
+    python benchmarks/certify.py write [FOLDER]                          into the page and a picture
+
+All runs together take some nine hours of CPU. After a change of the rules they need a folder of
+their own; docs/calibration by default. What `write` finds there it puts between the marks of the
+page, so that nobody copies a table by hand, and a test holds the page to its files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moodtape.calibrate.plot import power_svg
+from moodtape.calibrate.rates import Rate, coverage, error_rates, power
+from moodtape.calibrate.run import read_rows
+from moodtape.calibrate.worlds import KINDS, TARGETS
+from moodtape.forecaster.verdict import HURTS
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "calibration.md"
+FOLDER = ROOT / "docs" / "calibration"
+MARKED = re.compile(r"(<!-- figures: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+NO_EFFECT = '--kind nothing --kind echo --kind "old echo" --kind counts --kind heavy'
+EFFECTS = (
+    "--worlds 200 --kind return --kind volatility --gain 0.001 --gain 0.0025 --gain 0.005"
+    " --gain 0.01 --gain 0.02 --planted-draws 0"
+)
+COVERED = "--kind nothing --kind heavy --kind return --gain 0.02 --planted-draws 0"
+DAYS = "--interval 1d --config {configs}/days.toml"
+SMALL = "--forecaster network --config {page}/small_network.toml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One file of worlds: its name, what `calibrate` is asked for, and what the page calls it."""
+
+    name: str
+    options: str
+    called: str = ""
+
+    def command(self, folder: Path, jobs: int) -> list[str]:
+        """Return the command line, to be run in the folder."""
+        places = {"configs": ROOT / "configs", "page": FOLDER}
+        near = {name: os.path.relpath(place, folder) for name, place in places.items()}
+        asked = shlex.split(self.options.format(**near))
+        told = ("--quiet", "--jobs", str(jobs), "--block", "certify")
+        return ["moodtape", "calibrate", *told, *asked, "--out", f"{self.name}.csv"]
+
+
+LENGTHS = (
+    Run("power_3_months", f"--hours 2190 {EFFECTS}", "3 months of hours"),
+    Run("power_1_year", f"--hours 8760 {EFFECTS}", "1 year of hours"),
+    Run("power", f"--hours 17520 {EFFECTS}", "2 years of hours"),
+    Run("power_4_years", f"--hours 35040 {EFFECTS}", "4 years of hours"),
+    # Of days 532 more are drawn, since the slowest features look back on that many.
+    Run("power_days_1_year", f"--hours 21528 {DAYS} {EFFECTS}", "1 year of days"),
+    Run("power_days_3_years", f"--hours 39048 {DAYS} {EFFECTS}", "3 years of days"),
+)
+RUNS = (
+    Run("no_effect", f"--hours 4380 --worlds 400 {NO_EFFECT}"),
+    *LENGTHS,
+    Run("coverage", f"--hours 4380 --worlds 70 --fresh-bars 200000 {COVERED}"),
+    Run("coverage_24", f"--hours 17520 --worlds 40 --horizon 24 --fresh-bars 200000 {COVERED}"),
+    Run("network", f"--worlds 12 {SMALL} {NO_EFFECT} --planted-draws 0"),
+    Run("network_coverage", f"--worlds 10 --fresh-bars 100000 {SMALL} {COVERED}"),
+    Run(
+        "attention",
+        f"--hours 4380 --worlds 70 --attention {NO_EFFECT} --kind crowd --gain 0.05"
+        " --planted-draws 0",
+    ),
+    Run("from_texts", "--hours 4380 --worlds 10 --gain 0.05 --from-texts"),
+)
+Row = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, told in (("run", "draw worlds and answer them"), ("write", "write the page")):
+        own = verbs.add_parser(verb, help=told)
+        own.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+        if verb == "run":
+            own.add_argument("--only", action="append", choices=[run.name for run in RUNS])
+            own.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    if options.verb == "write":
+        PAGE.write_text(with_figures(PAGE.read_text("utf-8"), options.folder), "utf-8")
+        found = power(read_rows(options.folder / "power.csv"))
+        (FOLDER / "power.svg").write_text(power_svg(found), "utf-8")
+        return
+    for run in RUNS:
+        if options.only is None or run.name in options.only:
+            print(run.name, flush=True)
+            line = [sys.executable, "-m", *run.command(options.folder, options.jobs)]
+            subprocess.run(line, cwd=options.folder, check=True)
+
+
+def with_figures(page: str, folder: Path) -> str:
+    """Return the page with the figures of a folder between its marks."""
+    return MARKED.sub(lambda found: f"{found[1]}\n{figures(found[2], folder)}\n{found[3]}", page)
+
+
+def figures(asked: str, folder: Path) -> str:
+    """Return a table as the page asks for it: what it shows, then the files it is made of."""
+    shown, *names = asked.split()
+    return TABLES[shown]({name: read_rows(folder / f"{name}.csv") for name in names})
+
+
+def false_words(files: dict[str, list[Row]]) -> str:
+    """Return how many worlds of each kind were told a false word, and which effects were told."""
+    rows = [row for file in files.values() for row in file]
+    kinds, effects = error_rates(rows), power(rows)
+    kinds.sort(key=lambda kind: KINDS.index(kind["kind"]))
+    head = ("worlds", "kind", "false `helps`", "false `hurts`")
+    lines = []
+    for kind in kinds:
+        false = (share_of(kind["false"][word]) for word in ("helps", "hurts"))
+        line = [f"{kind['worlds']:,}", f"`{kind['kind']}`", *false]
+        lines.append([*line, found_in(kind["kind"], effects)] if effects else line)
+    total = sum(kind["worlds"] for kind in kinds)
+    sums = [Rate(sum(k["false"][w].count for k in kinds), total) for w in ("helps", "hurts")]
+    last = [f"{total:,}", "**all**", *(f"**{share_of(rate)}**" for rate in sums)]
+    return table(
+        [*head, "effects said to help"] if effects else head,
+        [*lines, [*last, ""] if effects else last],
+    )
+
+
+def found_in(kind: str, effects: Sequence[Row]) -> str:
+    """Return how often each effect of a kind was said to help."""
+    own = [effect for effect in effects if effect["kind"] == kind]
+    told = [
+        f"{e['target']}{'' if e['claim'] == 'tone' else ' by number'} {share_of(e['helps'])}"
+        for e in own
+    ]
+    return ", ".join(told) or "none to find"
+
+
+def power_table(files: dict[str, list[Row]]) -> str:
+    """Return how often effects were said to help, by length, target and size; and to hurt."""
+    called = {run.name: run.called for run in LENGTHS}
+    sizes = sorted({float(row["gain"]) for rows in files.values() for row in rows})
+    lines = []
+    for name, rows in files.items():
+        for target in TARGETS:
+            own = [row for row in power(rows) if row["target"] == target]
+            found = {float(row["gain"]): row["helps"] for row in own}
+            tested = statistics.median(row["n"] for row in own)
+            words = [r["word"] for r in rows if r["target"] == target and float(r["truth"]) > 0]
+            hurt = f"{words.count(HURTS)} of {summed(found.values()).n:,}"
+            cells = (brief(found[size]) for size in sizes)
+            lines.append([called[name], f"{round(tested, -1):,.0f}", target, *cells, hurt])
+    head = ("length", "tested", "target", *(f"{size * 100:g} %" for size in sizes), "hurts")
+    return table(head, lines)
+
+
+def coverage_table(files: dict[str, list[Row]]) -> str:
+    """Return how often intervals held what the fitted models are worth."""
+    lines = []
+    for rows in files.values():
+        found = coverage(rows)
+        of = (found[0]["horizon_bars"], f"{int(found[0]['hours']):,}")
+        for kind in (*dict.fromkeys(row["kind"] for row in found), "all"):
+            own = [row for row in found if kind in (row["kind"], "all")]
+            rates = [
+                summed(row["held"] for row in own if row["target"] == name) for name in TARGETS
+            ]
+            told = "**all**" if kind == "all" else f"`{kind}`"
+            cells = (*of, str(rates[0].n), told, *map(share_of, [*rates, summed(rates)]))
+            lines.append(cells)
+    return table(("horizon", "hours", "worlds", "kind", *TARGETS, "all"), lines)
+
+
+def summed(rates: Any) -> Rate:
+    """Return the share over several groups of runs."""
+    rates = list(rates)
+    return Rate(sum(rate.count for rate in rates), sum(rate.n for rate in rates))
+
+
+def share_of(rate: Rate) -> str:
+    """Return a count with its exact 95 % interval."""
+    low, high = rate.interval
+    return f"{rate.count} of {rate.n:,} ({low * 100:.1f} to {high * 100:.1f} %)"
+
+
+def brief(rate: Rate) -> str:
+    """Return a share with its exact 95 % interval, in whole percent."""
+    low, high = rate.interval
+    return f"{rate.share * 100:.0f} % ({low * 100:.0f} to {high * 100:.0f})"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    rows = (head, ["---"] * len(head), *lines)
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+TABLES = {
+    "false_words": false_words,
+    "power": power_table,
+    "coverage": coverage_table,
+}
+
+if __name__ == "__main__":
+    main()
