@@ -20,6 +20,7 @@ from moodtape.calibrate.study import DRAWN, Cell, Way, answer_world
 from moodtape.calibrate.worlds import EFFECTS
 from moodtape.config import Config
 from moodtape.errors import MoodtapeError, UnreadableFile
+from moodtape.forecaster.forecasters import FORECASTERS
 
 COLUMNS = (
     *("block", "kind", "gain", "hours", "world", "seed"),
@@ -28,6 +29,9 @@ COLUMNS = (
     *("p_null", "p_shift", "p_echo", "p_adjusted"),
     *("planted", "planted_found", "control_seen", "reasons", "cpu_s"),
 )
+NETWORK_WORLDS = 20
+"""A process that fits networks ends after so many worlds: whatever is thrown away or cleared,
+TensorFlow keeps 40 to 130 MB of each."""
 Progress = Callable[[int, int, str], None]
 Row = dict[str, Any]
 
@@ -53,6 +57,8 @@ def run_worlds(
     progress: Progress | None = None, way: Way = DRAWN,
 ) -> None:  # fmt: skip
     """Answer every world that the file does not hold yet and append what was said.
+
+    Worlds of a network are answered by processes of their own, however few.
 
     Args:
         path: CSV file; made if it is not there.
@@ -84,13 +90,17 @@ def _write_whole(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _answered(cells: Sequence[Cell], config: Config, jobs: int, way: Way) -> Iterator[list[Row]]:
-    if jobs == 1:
+    fits_networks = FORECASTERS[config.verdict.forecaster].stochastic
+    if jobs == 1 and not fits_networks:
         yield from (answer_cell(cell, config, way) for cell in cells)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(answer_cell, cell, config, way) for cell in cells]
-        for finished in as_completed(waiting):
-            yield finished.result()
+    size = jobs * NETWORK_WORLDS if fits_networks else max(1, len(cells))
+    for first in range(0, len(cells), size):
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            part = cells[first : first + size]
+            waiting = [pool.submit(answer_cell, cell, config, way) for cell in part]
+            for finished in as_completed(waiting):
+                yield finished.result()
 
 
 def answer_cell(cell: Cell, config: Config, way: Way = DRAWN) -> list[Row]:

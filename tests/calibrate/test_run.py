@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
+from moodtape.calibrate import run
 from moodtape.calibrate.log import log_run
 from moodtape.calibrate.rates import FAILED, Rate, coverage, error_rates, power
 from moodtape.calibrate.run import COLUMNS, answer_cell, plan, read_rows, run_worlds
@@ -222,3 +223,29 @@ def test_a_world_can_be_put_to_the_network() -> None:
     [row] = answer_cell(Cell("develop", "nothing", 0.0, 2600, 0), config)
     assert (row["forecaster"], row["word"]) == ("network", "cannot tell")
     assert float(row["low"]) < float(row["high"])
+
+
+@pytest.mark.slow
+def test_a_process_that_fits_networks_ends_after_some_worlds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What TensorFlow keeps of each would fill the memory: a thousand worlds take 40 GB."""
+    begun = []
+
+    class Counted(run.ProcessPoolExecutor):  # type: ignore[misc,name-defined]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            begun.append(args)
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(run, "ProcessPoolExecutor", Counted)
+    monkeypatch.setattr(run, "NETWORK_WORLDS", 1)
+    small = {"filters": 4, "market_units": 4, "sentiment_units": 4, "hidden": 4}
+    fits = {"seeds": 3, "epochs": 1, "max_rows": 200, "device": "cpu"}
+    sections = {"network": small, "training": fits, "walk_forward": {"folds": 1}}
+    sections |= {"verdict": {"forecaster": "network", "planted_draws": 0, "draws": 200}}
+    config = settings_for_worlds(Config(), {**sections, "target": {"names": ("return",)}})
+    path, cells = tmp_path / "worlds.csv", plan("develop", ("nothing",), (), 2600, 2)
+    run_worlds(cells, config, path)
+    assert (len(begun), [row["world"] for row in read_rows(path)]) == (2, ["0", "1"])
+    run_worlds(cells, config, path)
+    assert len(begun) == 2, "both are there"
