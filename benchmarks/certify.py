@@ -26,7 +26,7 @@ from moodtape.calibrate.plot import power_svg
 from moodtape.calibrate.rates import Rate, coverage, error_rates, power
 from moodtape.calibrate.run import read_rows
 from moodtape.calibrate.worlds import KINDS, TARGETS
-from moodtape.forecaster.verdict import HURTS
+from moodtape.forecaster.verdict import HELPS, HURTS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "calibration.md"
@@ -149,6 +149,13 @@ def found_in(kind: str, effects: Sequence[Row]) -> str:
     return ", ".join(told) or "none to find"
 
 
+def elsewhere(files: dict[str, list[Row]]) -> str:
+    """Return how often a false word was said of what the effect does not touch."""
+    kinds = [kind for rows in files.values() for kind in error_rates(rows)]
+    said = (share_of(summed(kind["false"][word] for kind in kinds)) for word in (HELPS, HURTS))
+    return table(("false `helps`", "false `hurts`"), [list(said)])
+
+
 def power_table(files: dict[str, list[Row]]) -> str:
     """Return how often effects were said to help, by length, target and size; and to hurt."""
     called = {run.name: run.called for run in LENGTHS}
@@ -211,6 +218,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 TABLES = {
     "false_words": false_words,
     "power": power_table,
+    "elsewhere": elsewhere,
     "coverage": coverage_table,
 }
 
