@@ -101,11 +101,13 @@ def main() -> None:
         found = power(read_rows(options.folder / "power.csv"))
         (FOLDER / "power.svg").write_text(power_svg(found), "utf-8")
         return
+    options.folder.mkdir(parents=True, exist_ok=True)
     for run in RUNS:
         if options.only is None or run.name in options.only:
             print(run.name, flush=True)
             line = [sys.executable, "-m", *run.command(options.folder, options.jobs)]
-            subprocess.run(line, cwd=options.folder, check=True)
+            if code := subprocess.run(line, cwd=options.folder).returncode:
+                sys.exit(code)  # what was wrong has been said
 
 
 def with_figures(page: str, folder: Path) -> str:
@@ -127,11 +129,11 @@ def false_words(files: dict[str, list[Row]]) -> str:
     head = ("worlds", "kind", "false `helps`", "false `hurts`")
     lines = []
     for kind in kinds:
-        false = (share_of(kind["false"][word]) for word in ("helps", "hurts"))
+        false = (share_of(kind["false"][word]) for word in (HELPS, HURTS))
         line = [f"{kind['worlds']:,}", f"`{kind['kind']}`", *false]
         lines.append([*line, found_in(kind["kind"], effects)] if effects else line)
     total = sum(kind["worlds"] for kind in kinds)
-    sums = [Rate(sum(k["false"][w].count for k in kinds), total) for w in ("helps", "hurts")]
+    sums = [Rate(sum(k["false"][w].count for k in kinds), total) for w in (HELPS, HURTS)]
     last = [f"{total:,}", "**all**", *(f"**{share_of(rate)}**" for rate in sums)]
     return table(
         [*head, "effects said to help"] if effects else head,

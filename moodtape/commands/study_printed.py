@@ -21,20 +21,12 @@ def print_answers(results: Mapping[str, Any]) -> None:
         f"{question['subject']} for {named(question['symbols'])}, decisions from"
         f" {question['since']:%Y-%m-%d %H:%M} to {question['until']:%Y-%m-%d %H:%M} UTC{texts}"
     )
-    for answer in results["results"]:
-        if answer["decides"]:
-            say(f"  {answer['sentence']}")
-    say("")
-    _print_table(results["results"])
+    _print_line(results["results"])
     say("95 % intervals of the gain over null, in % of its loss, and over each placebo.")
     say("")
     if results["attention"]:
         say("A second line, beside the first: how many texts there were, without their tone.")
-        for answer in results["attention"]:
-            if answer["decides"]:
-                say(f"  {answer['sentence']}")
-        say("")
-        _print_table(results["attention"])
+        _print_line(results["attention"])
         say("")
     print_rivals(results)
     for caveat in results["caveats"]:
@@ -54,7 +46,12 @@ def print_answers(results: Mapping[str, Any]) -> None:
     say(f"Page: {results['report']}")
 
 
-def _print_table(answers: Sequence[Mapping[str, Any]]) -> None:
+def _print_line(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Print the sentences of the forecaster that gives the word, then the figures of all."""
+    for answer in answers:
+        if answer["decides"]:
+            say(f"  {answer['sentence']}")
+    say("")
     rows = [
         {
             **answer,
