@@ -160,6 +160,7 @@ def _environment() -> Environment:
         "word_class": words.word_class,
         "treatment": words.treatment,
         "detectable": words.detectable,
+        "why": words.why,
     }
     environment.globals |= {"horizon": numbers.horizon, "answer_label": marks.answer_label}
     return environment

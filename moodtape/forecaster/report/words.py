@@ -150,3 +150,20 @@ def detectable(answer: Mapping[str, Any]) -> str:
     if above is not None:
         return f"above {percent(above)}"
     return percent(answer["minimum_detectable_effect"])
+
+
+def why(answer: Mapping[str, Any]) -> str:
+    """Return why the word is no stronger one, and what would have been found; may be empty.
+
+    >>> above = {"minimum_detectable_effect": None, "detectable": {"above": 0.04}}
+    >>> why({**above, "reasons": ["8 blocks; 30 are needed"]})
+    '8 blocks; 30 are needed; not even a gain of 4.0\xa0% would have been found'
+    >>> why({"minimum_detectable_effect": 0.006, "detectable": {"above": None}, "reasons": []})
+    'a gain of 0.60\xa0% would have been found'
+    """
+    told = list(answer.get("reasons") or ())
+    if (looked := answer.get("detectable")) is not None:
+        none = looked.get("above") is not None
+        size = percent(looked["above"] if none else answer["minimum_detectable_effect"])
+        told.append(f"{'not even ' if none else ''}a gain of {size} would have been found")
+    return "; ".join(told)

@@ -439,6 +439,15 @@ def test_the_first_screen_shows_the_gain_over_every_placebo(small: Run) -> None:
     assert "a gain of 0.60 % would have been found" in " ".join(first.split())
 
 
+def test_the_first_screen_says_why_the_word_is_no_stronger_one(small: Run) -> None:
+    results, series = small
+    [only] = results["results"]
+    only["reasons"] = ["the test span holds 8 <b>independent</b> blocks; 30 are needed"]
+    only["detectable"].update(above=0.024)
+    first = " ".join(Page(render_page(results, series)).text.partition("Answers")[0].split())
+    assert "8 <b>independent</b> blocks; 30 are needed; not even a gain of 2.4 % would" in first
+
+
 def test_a_run_from_before_echo_and_planted_still_has_its_page(small: Run) -> None:
     results, series = small
     [only] = results["results"]
