@@ -28,7 +28,7 @@ def backup(
         return
     from moodtape.backup import make_backup
     from moodtape.clock import utc_now
-    from moodtape.nightly.run import between_steps
+    from moodtape.nightly.turns import between_steps
     from moodtape.study.project import warehouse_of
 
     settings = settings_of(project, config)
@@ -71,7 +71,7 @@ def bring_back(
 ) -> None:
     """Put a backup in the place of the warehouse; the present one is kept beside it."""
     from moodtape.clock import utc_now
-    from moodtape.nightly.run import between_runs
+    from moodtape.nightly.turns import between_runs
     from moodtape.restore import find_backup, restore
     from moodtape.study.project import warehouse_of
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,10 +27,10 @@ from moodtape.ingest.hosts import without_keys
 from moodtape.nightly.doubt import require_right_clock
 from moodtape.nightly.journal import Journal
 from moodtape.nightly.limit import time_limit
-from moodtape.nightly.lock import only_one
 from moodtape.nightly.seen import Seen
 from moodtape.nightly.slots import hour_of, night_of, nights_between
 from moodtape.nightly.steps import LONG, NIGHTLY, TICK, Did, Moment, Step
+from moodtape.nightly.turns import run_lock, step_lock
 from moodtape.nightly.webhook import Outcome
 from moodtape.settings import Settings
 from moodtape.storage.db import room_at
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from moodtape.ingest.polite import Timing
 
 STEPS: Mapping[Rhythm, Mapping[str, Step]] = {"tick": TICK, "nightly": NIGHTLY}
-LOCKS = ".moodtape"
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def run_rhythm(
     about = {"rhythm": rhythm, "slot": moment.slot, "run_id": run_id}
     seen = Seen(settings, Journal(settings, clock, about), timing)
     try:
-        with room_at(settings.folder), _run_lock(settings, rhythm):
+        with room_at(settings.folder), run_lock(settings, rhythm):
             require_right_clock(settings, clock(), timing)
             planned = _planned(moment, rhythm, order)
             if not planned.todo:
@@ -172,43 +171,6 @@ def _outcome(result: RhythmResult, run_id: str) -> Outcome:
 
 def _slot(settings: Settings, rhythm: Rhythm, now: datetime) -> datetime:
     return hour_of(now) if rhythm == "tick" else night_of(now, settings.config.nightly.at)
-
-
-def _lock_of(settings: Settings, name: str, what: str, wait_s: float) -> Any:
-    return only_one(settings.folder / LOCKS / f"{name}.lock", what, wait_s)
-
-
-@contextmanager
-def between_steps(settings: Settings) -> Iterator[None]:
-    """Keep the steps of both rhythms waiting for the length of the block; a training goes on.
-
-    Raises:
-        WarehouseLocked: one of them took longer than `storage.lock_wait_s`.
-    """
-    with _lock_of(settings, "step", "A step of tick or nightly", _patience(settings)):
-        yield
-
-
-@contextmanager
-def between_runs(settings: Settings) -> Iterator[None]:
-    """Keep both rhythms from running at all for the length of the block.
-
-    Raises:
-        WarehouseLocked: one of them took longer than `storage.lock_wait_s`.
-    """
-    with ExitStack() as held:
-        for rhythm in STEPS:
-            held.enter_context(_run_lock(settings, rhythm))
-        held.enter_context(between_steps(settings))
-        yield
-
-
-def _run_lock(settings: Settings, rhythm: Rhythm) -> Any:
-    return _lock_of(settings, rhythm, f"{rhythm} of this project", _patience(settings))
-
-
-def _patience(settings: Settings) -> float:
-    return settings.config.storage.lock_wait_s
 
 
 def _planned(moment: Moment, rhythm: Rhythm, order: Order) -> RhythmResult:
@@ -243,9 +205,7 @@ def _run_steps(
             moment.tell(number, len(todo), name)
         with ExitStack() as held:
             if name not in LONG:
-                wait_s = 60 * moment.settings.config.nightly.step_limit_min
-                what = "A step of the other rhythm"
-                held.enter_context(_lock_of(moment.settings, "step", what, wait_s))
+                held.enter_context(step_lock(moment.settings))
             seen.journal.note("step began", step=name)
             results.append(_run_step(moment, rhythm, name, run_id))
         did = results[-1]

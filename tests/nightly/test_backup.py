@@ -16,7 +16,7 @@ from moodtape.backup import list_backups, make_backup, to_remove, verify
 from moodtape.config import BackupSection
 from moodtape.errors import DataMissing, MoodtapeError, UnreadableFile, UsageError
 from moodtape.nightly.lock import only_one
-from moodtape.nightly.run import between_steps
+from moodtape.nightly.turns import between_steps
 from moodtape.restore import find_backup, restore
 from moodtape.settings import Settings, load_settings
 from moodtape.storage import migrate
