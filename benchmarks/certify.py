@@ -3,7 +3,7 @@
     python benchmarks/certify.py run [FOLDER] [--only NAME] [--jobs 2]   one that was killed goes on
     python benchmarks/certify.py write [FOLDER]                          into the page and a picture
 
-All runs together take some nine hours of CPU. After a change of the rules they need a folder of
+All runs together take some eleven hours of CPU. After a change of the rules they need a folder of
 their own; docs/calibration by default. What `write` finds there it puts between the marks of the
 page, so that nobody copies a table by hand, and a test holds the page to its files.
 """
@@ -11,78 +11,25 @@ page, so that nobody copies a table by hand, and a test holds the page to its fi
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shlex
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from certify_runs import FOLDER, LENGTHS, ROOT, RUNS
 
 from moodtape.calibrate.plot import power_svg
 from moodtape.calibrate.rates import Rate, coverage, error_rates, power
 from moodtape.calibrate.run import read_rows
 from moodtape.calibrate.worlds import KINDS, TARGETS
-from moodtape.forecaster.verdict import HELPS, HURTS
+from moodtape.forecaster.verdict import DOES_NOT_HELP, HELPS, HURTS
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "calibration.md"
-FOLDER = ROOT / "docs" / "calibration"
 MARKED = re.compile(r"(<!-- figures: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-NO_EFFECT = '--kind nothing --kind echo --kind "old echo" --kind counts --kind heavy'
-EFFECTS = (
-    "--worlds 200 --kind return --kind volatility --gain 0.001 --gain 0.0025 --gain 0.005"
-    " --gain 0.01 --gain 0.02 --planted-draws 0"
-)
-COVERED = "--kind nothing --kind heavy --kind return --gain 0.02 --planted-draws 0"
-DAYS = "--interval 1d --config {configs}/days.toml"
-SMALL = "--forecaster network --config {page}/small_network.toml"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One file of worlds: its name, what `calibrate` is asked for, and what the page calls it."""
-
-    name: str
-    options: str
-    called: str = ""
-
-    def command(self, folder: Path, jobs: int) -> list[str]:
-        """Return the command line, to be run in the folder."""
-        places = {"configs": ROOT / "configs", "page": FOLDER}
-        near = {name: os.path.relpath(place, folder) for name, place in places.items()}
-        asked = shlex.split(self.options.format(**near))
-        told = ("--quiet", "--jobs", str(jobs), "--block", "certify")
-        return ["moodtape", "calibrate", *told, *asked, "--out", f"{self.name}.csv"]
-
-
-LENGTHS = (
-    Run("power_3_months", f"--hours 2190 {EFFECTS}", "3 months of hours"),
-    Run("power_1_year", f"--hours 8760 {EFFECTS}", "1 year of hours"),
-    Run("power", f"--hours 17520 {EFFECTS}", "2 years of hours"),
-    Run("power_4_years", f"--hours 35040 {EFFECTS}", "4 years of hours"),
-    # Of days 532 more are drawn, since the slowest features look back on that many.
-    Run("power_days_1_year", f"--hours 21528 {DAYS} {EFFECTS}", "1 year of days"),
-    Run("power_days_3_years", f"--hours 39048 {DAYS} {EFFECTS}", "3 years of days"),
-)
-RUNS = (
-    Run("no_effect", f"--hours 4380 --worlds 400 {NO_EFFECT}"),
-    *LENGTHS,
-    Run("coverage", f"--hours 4380 --worlds 70 --fresh-bars 200000 {COVERED}"),
-    Run("coverage_24", f"--hours 17520 --worlds 40 --horizon 24 --fresh-bars 200000 {COVERED}"),
-    Run("network", f"--worlds 12 {SMALL} {NO_EFFECT} --planted-draws 0"),
-    Run("network_coverage", f"--worlds 10 --fresh-bars 100000 {SMALL} {COVERED}"),
-    Run(
-        "attention",
-        f"--hours 4380 --worlds 70 --attention {NO_EFFECT} --kind crowd --gain 0.05"
-        " --planted-draws 0",
-    ),
-    Run("from_texts", "--hours 4380 --worlds 10 --gain 0.05 --from-texts"),
-)
 Row = dict[str, Any]
 
 
@@ -158,6 +105,24 @@ def elsewhere(files: dict[str, list[Row]]) -> str:
     return table(("false `helps`", "false `hurts`"), [list(said)])
 
 
+def absent(files: dict[str, list[Row]]) -> str:
+    """Return how often `does not help` was said, by what the effect in truth was."""
+    lines = []
+    for rows in files.values():
+        for gain in dict.fromkeys(row["gain"] for row in rows):
+            for target in TARGETS:
+                own = [r for r in rows if (r["gain"], r["target"]) == (gain, target)]
+                truth, margin = float(own[0]["truth"]), float(own[0]["margin"])
+                told = [row["word"] for row in own].count(DOES_NOT_HELP)
+                said = share_of(Rate(told, len({r["world"] for r in rows if r["gain"] == gain})))
+                size = f"{truth * 100:.3g} %" if truth else "none"
+                of = (f"{int(own[0]['hours']):,}", f"`{own[0]['kind']}`", target, size)
+                cells = (said, "") if truth >= margin else ("", said)
+                lines.append([*of, f"{margin * 100:.2g} %", *cells])
+    head = ("hours", "kind", "target", "effect", "margin", "said, and wrong", "said, and right")
+    return table(head, lines)
+
+
 def power_table(files: dict[str, list[Row]]) -> str:
     """Return how often effects were said to help, by length, target and size; and to hurt."""
     called = {run.name: run.called for run in LENGTHS}
@@ -221,6 +186,7 @@ TABLES = {
     "false_words": false_words,
     "power": power_table,
     "elsewhere": elsewhere,
+    "absent": absent,
     "coverage": coverage_table,
 }
 
