@@ -1,7 +1,7 @@
 """The figures of docs/calibration.md: worlds of seeds that no rule was tried on.
 
     python benchmarks/certify.py run [FOLDER] [--only NAME] [--jobs 2]   one that was killed goes on
-    python benchmarks/certify.py write [FOLDER]                          into the page and a picture
+    python benchmarks/certify.py write [FOLDER]                          to the page, with pictures
 
 All runs together take some eleven hours of CPU. After a change of the rules they need a folder of
 their own; docs/calibration by default. What `write` finds there it puts between the marks of the
@@ -21,7 +21,7 @@ from typing import Any
 
 from certify_runs import FOLDER, LENGTHS, ROOT, RUNS
 
-from moodtape.calibrate.plot import power_svg
+from moodtape.calibrate.plot import oracle_power, power_svg
 from moodtape.calibrate.rates import Rate, coverage, error_rates, power
 from moodtape.calibrate.run import read_rows
 from moodtape.calibrate.worlds import KINDS, TARGETS
@@ -45,8 +45,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.verb == "write":
         PAGE.write_text(with_figures(PAGE.read_text("utf-8"), options.folder), "utf-8")
-        found = power(read_rows(options.folder / "power.csv"))
-        (FOLDER / "power.svg").write_text(power_svg(found), "utf-8")
+        for run in LENGTHS:
+            found = power(read_rows(options.folder / f"{run.name}.csv"))
+            (FOLDER / f"{run.name}.svg").write_text(power_svg(found), "utf-8")
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     for run in RUNS:
@@ -124,19 +125,26 @@ def absent(files: dict[str, list[Row]]) -> str:
 
 
 def power_table(files: dict[str, list[Row]]) -> str:
-    """Return how often effects were said to help, by length, target and size; and to hurt."""
+    """Return how often effects were said to help, by length, target and size; and to hurt.
+
+    Below them how often an oracle would have found them.
+    """
     called = {run.name: run.called for run in LENGTHS}
     sizes = sorted({float(row["gain"]) for rows in files.values() for row in rows})
     lines = []
     for name, rows in files.items():
+        effects, length = power(rows), f"[{called[name]}](calibration/{name}.svg)"
         for target in TARGETS:
-            own = [row for row in power(rows) if row["target"] == target]
+            own = [row for row in effects if row["target"] == target]
             found = {float(row["gain"]): row["helps"] for row in own}
             tested = statistics.median(row["n"] for row in own)
             words = [r["word"] for r in rows if r["target"] == target and float(r["truth"]) > 0]
             hurt = f"{words.count(HURTS)} of {summed(found.values()).n:,}"
             cells = (brief(found[size]) for size in sizes)
-            lines.append([called[name], f"{round(tested, -1):,.0f}", target, *cells, hurt])
+            lines.append([length, f"{round(tested, -1):,.0f}", target, *cells, hurt])
+        tested = statistics.median(row["n"] for row in effects)
+        best = (f"{oracle_power(size, tested) * 100:.0f} %" for size in sizes)
+        lines.append([length, f"{round(tested, -1):,.0f}", "*an oracle*", *best, ""])
     head = ("length", "tested", "target", *(f"{size * 100:g} %" for size in sizes), "hurts")
     return table(head, lines)
 

@@ -60,7 +60,7 @@ def power_svg(rows: Sequence[Row]) -> str:
     def y(share: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - share)
 
-    title = "How often an effect was said to help"
+    title = f"How often an effect was said to help: {round(n, -1):,.0f} forecasts tested"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{title}</title><style>{STYLE.strip()}</style>",
@@ -122,7 +122,11 @@ def _line(rows: Sequence[Row], x: Any, y: Any, style: str, aside: float) -> Iter
 
 def _names(ends: Sequence[tuple[float, str, str]]) -> Iterator[str]:
     """Yield the lines' names at their ends, moved apart where they would meet."""
-    last = -math.inf
-    for at, name, style in sorted(ends):
-        last = max(at, last + 18)
-        yield f'<text class="{style}" x="{WIDTH - RIGHT + 10}" y="{last + 5:.1f}">{name}</text>'
+    ends, places = sorted(ends), [-math.inf]
+    for at, *_ in ends:
+        places.append(max(at, places[-1] + 18))
+    lowest = float(HEIGHT - BOTTOM)
+    for place, (_, name, style) in zip(reversed(places[1:]), reversed(ends), strict=True):
+        at = min(place, lowest)
+        yield f'<text class="{style}" x="{WIDTH - RIGHT + 10}" y="{at + 5:.1f}">{name}</text>'
+        lowest = at - 18

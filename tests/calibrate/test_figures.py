@@ -31,8 +31,9 @@ def test_the_page_has_the_figures_of_its_files(certify: Any) -> None:
     files = {name for _, *names in asked for name in names}
     assert files == {path.stem for path in certify.FOLDER.glob("*.csv")}, "a file nobody shows"
     assert page == certify.with_figures(page, certify.FOLDER), "run: benchmarks/certify.py write"
-    rows = read_rows(certify.FOLDER / "power.csv")
-    assert (certify.FOLDER / "power.svg").read_text("utf-8") == power_svg(power(rows))
+    for run in certify.LENGTHS:
+        rows = read_rows(certify.FOLDER / f"{run.name}.csv")
+        assert (certify.FOLDER / f"{run.name}.svg").read_text("utf-8") == power_svg(power(rows))
 
 
 def test_a_word_that_is_changed_in_a_file_changes_the_page(certify: Any, tmp_path: Path) -> None:

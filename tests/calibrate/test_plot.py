@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from moodtape.calibrate.plot import oracle_power, power_svg
+from moodtape.calibrate.plot import BOTTOM, HEIGHT, oracle_power, power_svg
 from moodtape.calibrate.rates import Rate
 from moodtape.forecaster.stats import Resamples, paired_test
 
@@ -43,3 +44,18 @@ def test_every_point_is_drawn_with_its_figures() -> None:
         assert told in words
     with pytest.raises(ValueError, match="empty"):
         power_svg([])
+
+
+def test_names_of_lines_that_meet_on_the_ground_stand_apart_above_it() -> None:
+    rows = [
+        {"claim": "tone", "target": target, "truth": truth, "helps": Rate(0, 40), "n": 600}
+        for target in ("return", "direction", "volatility")
+        for truth in (0.01, 0.02)
+    ]
+    root = ElementTree.fromstring(power_svg(rows))
+    texts = root.iter("{http://www.w3.org/2000/svg}text")
+    named = [float(t.attrib["y"]) for t in texts if t.attrib.get("class", "soft") != "soft"]
+    heights = sorted(named)
+    assert len(named) == 3
+    assert heights[-1] == HEIGHT - BOTTOM + 5
+    assert [low - high for high, low in pairwise(heights)] == [18, 18]
