@@ -3,7 +3,8 @@
 1. copy      the warehouse while nobody writes, the settings, the model in use
 2. verify    the copy is opened and every table compared by count and checksum
 3. name      only then does it get its name; a copy that was cut short has none
-4. rotate    the newest of each day, week and month stay, as many as the config says
+4. rotate    the newest of each day, week and month stay, as many as the config says; the others
+             lose their name first, then their files
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from moodtape.storage.sums import Sums, differing, table_sums
 NAME = re.compile(r"^\d{8}T\d{6}Z$")
 MANIFEST = "manifest.json"
 WAREHOUSE = "warehouse.duckdb"
-UNFINISHED = ".new-"
+UNFINISHED, REMOVED = ".new-", ".old-"
 SPARE = 1.05
 
 
@@ -83,11 +84,12 @@ def make_backup(settings: Settings, warehouse: Warehouse, now: datetime) -> Back
     _write_manifest(scratch, sums, duckdb.__version__, now)
     folder = parent / name
     if folder.exists():
-        shutil.rmtree(folder)
+        _step_aside(folder)
     scratch.rename(folder)
     whole = [b.name for b in list_backups(settings) if b.damage is None]
     for old in to_remove(whole, settings.config.backup):
-        shutil.rmtree(parent / old)
+        _step_aside(parent / old)
+    _remove_unfinished(parent)
     return _described(folder)
 
 
@@ -244,7 +246,13 @@ def to_remove(names: Sequence[str], keep: BackupSection) -> list[str]:
     return [name for name in newest_first if name not in kept]
 
 
+def _step_aside(folder: Path) -> None:
+    """Take a backup's name before its files: killed between them, half a one would keep it."""
+    folder.rename(folder.with_name(f"{REMOVED}{folder.name}"))
+
+
 def _remove_unfinished(parent: Path) -> None:
-    """Remove what a killed process began; the callers see to it that they are alone."""
-    for begun in parent.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(begun)
+    """Remove what was given up and what a killed process began; the callers are alone here."""
+    for prefix in (UNFINISHED, REMOVED):
+        for begun in parent.glob(f"{prefix}*"):
+            shutil.rmtree(begun)

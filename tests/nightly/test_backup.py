@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +239,35 @@ def test_rotation_keeps_days_weeks_and_months() -> None:
                                            "20260131"]  # fmt: skip
     assert to_remove(names[:1], BackupSection(keep_weeks=0, keep_months=0)) == []
     assert to_remove([], keep) == []
+
+
+def test_a_rotation_that_is_killed_leaves_no_half_of_a_backup(
+    ready: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = load_settings(ready.folder, (), {"backup.keep_days": 1, "backup.keep_weeks": 0}, {})
+    first = make_backup(keep, ready.warehouse, NOW)
+    parent, second = first.folder.parent, f"{NOW + DAY:%Y%m%dT%H%M%SZ}"
+
+    class Killed(BaseException):
+        pass
+
+    remove = shutil.rmtree
+
+    def killed(doomed: str, folder: Path) -> None:
+        if not folder.name.endswith(doomed):
+            return remove(folder)
+        (folder / "manifest.json").unlink()
+        raise Killed
+
+    for doomed in (first.name, second):  # rotated away, and made again in the same second
+        with monkeypatch.context() as patch:
+            patch.setattr(module.shutil, "rmtree", partial(killed, doomed))
+            with pytest.raises(Killed):
+                make_backup(keep, ready.warehouse, NOW + DAY)
+        assert [backup.name for backup in list_backups(settings)] == [second]
+        assert verify(parent / second)
+    newest = make_backup(keep, ready.warehouse, NOW + 2 * DAY)
+    assert [path.name for path in parent.iterdir()] == [newest.name]
 
 
 def test_an_export_comes_back_identical(ready: World, tmp_path: Path) -> None:
