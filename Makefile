@@ -24,7 +24,7 @@ test: lint ## lint, types and the quick tests (up to 10 minutes)
 	$(BIN)/python -m pytest -m "$(QUICK)" -n 2
 
 test-slow: $(STAMP) ## the tests that take minutes
-	$(BIN)/python -m pytest -m "$(SLOW)" -n 2 || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m "$(SLOW)" -n 2 --dist worksteal || [ $$? -eq 5 ]
 
 lint: $(STAMP) ## style, formatting, types and the direction of imports
 	$(BIN)/ruff check .
