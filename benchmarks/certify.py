@@ -110,7 +110,7 @@ def absent(files: dict[str, list[Row]]) -> str:
     """Return how often `does not help` was said, by what the effect in truth was."""
     lines = []
     for rows in files.values():
-        for gain in dict.fromkeys(row["gain"] for row in rows):
+        for gain in sorted({row["gain"] for row in rows}, key=float):
             for target in TARGETS:
                 own = [r for r in rows if (r["gain"], r["target"]) == (gain, target)]
                 truth, margin = float(own[0]["truth"]), float(own[0]["margin"])

@@ -84,11 +84,11 @@ def make_backup(settings: Settings, warehouse: Warehouse, now: datetime) -> Back
     _write_manifest(scratch, sums, duckdb.__version__, now)
     folder = parent / name
     if folder.exists():
-        _step_aside(folder)
+        _take_name(folder)
     scratch.rename(folder)
     whole = [b.name for b in list_backups(settings) if b.damage is None]
     for old in to_remove(whole, settings.config.backup):
-        _step_aside(parent / old)
+        _take_name(parent / old)
     _remove_unfinished(parent)
     return _described(folder)
 
@@ -246,7 +246,7 @@ def to_remove(names: Sequence[str], keep: BackupSection) -> list[str]:
     return [name for name in newest_first if name not in kept]
 
 
-def _step_aside(folder: Path) -> None:
+def _take_name(folder: Path) -> None:
     """Take a backup's name before its files: killed between them, half a one would keep it."""
     folder.rename(folder.with_name(f"{REMOVED}{folder.name}"))
 

@@ -32,7 +32,8 @@ from moodtape.forecaster.evidence import (
     paired,
 )
 from moodtape.forecaster.stats import DieboldMariano, diebold_mariano
-from moodtape.forecaster.verdict import DOES_NOT_HELP, HELPS, Evidence, Verdict, Young, decide, holm
+from moodtape.forecaster.verdict import DOES_NOT_HELP, HELPS, Evidence, Verdict, decide, holm
+from moodtape.forecaster.young import young_of
 
 if TYPE_CHECKING:
     from moodtape.forecaster.dataset import Dataset
@@ -187,7 +188,14 @@ def answers_of(
         evidence = replace(
             draft.evidence,
             positive_control=_seen(found, detectable),
-            young=_young(draft, dataset, config, terms.young_from if read else None, detectable),
+            young=young_of(
+                case,
+                draft.evidence,
+                dataset,
+                config,
+                terms.young_from if read else None,
+                detectable,
+            ),
         )
         verdict = decide(evidence, helps[number], hurts[number], terms.level)
         planted = None if found is None else _planted(draft, found)
@@ -220,34 +228,6 @@ def _seen(found: bool | None, detectable: Detectable | None) -> bool | None:
     if found is None or detectable is None:
         return None
     return found and detectable.seen_at_margin
-
-
-def _young(
-    draft: Draft,
-    dataset: Dataset,
-    config: Config,
-    since: np.datetime64 | None,
-    detectable: Detectable | None,
-) -> Young | None:
-    """Return what the texts say that the scorer cannot have read; None where no text is at stake.
-
-    They are enough where the effect detectable on so few rows is at most twice the estimate,
-    and where all are younger: then there is nothing else that the gain could rest on.
-    """
-    if since is None:
-        return None
-    case, rows = draft.case, draft.case.losses.rows
-    young = dataset.cutoff[rows] >= since
-    if len(rows) and young.all():
-        return Young(True, draft.evidence.p_suffered)
-    smallest = detectable.smallest if detectable else None
-    if not young.any() or smallest is None:
-        return Young(False, 1.0)
-    effect = effects_of(case, case.losses.by_arm[case.study.real])[NULL]
-    enough = smallest * (len(rows) / young.sum()) ** 0.5 <= 2 * effect
-    alone = case_of(case.study, dataset, config, case.symbol, case.key, since)
-    results, _ = alone.results(alone.losses.by_arm[case.study.real])
-    return Young(enough, replace(draft.evidence, against=results).p_suffered)
 
 
 def _planted(draft: Draft, found: bool) -> Planted:

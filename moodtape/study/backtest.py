@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 PREDICTIONS, CONFIG, BACKTEST = "predictions.parquet", "config.json", "backtest.json"
+EARLIER = {"model": "arm", "forecast": "yhat"}
+"""Columns of forecasts that an earlier version kept."""
+
 TRADED = ("return", "direction")
 FUNDING, PERP = "funding_rate", "perp"
 
@@ -36,7 +39,7 @@ FUNDING, PERP = "funding_rate", "perp"
 class Told:
     """The test forecasts of a finished study.
 
-    table: one row a symbol, cutoff, target key, forecaster, model and seed.
+    table: one row a symbol, cutoff, target key, forecaster, arm and seed.
     model: the arm that reads everything; forecaster: the one that gave the word.
     """
 
@@ -64,7 +67,7 @@ class Told:
             & self.table["forecaster"].isin([self.forecaster, "baseline"])
         ]
         wide = mine.pivot_table(
-            index="cutoff", columns="model", values="forecast", aggfunc="mean", sort=True
+            index="cutoff", columns="arm", values="yhat", aggfunc="mean", sort=True
         )
         cutoffs = _instants(wide.index.to_series())
         return cutoffs, {str(name): wide[name].to_numpy() for name in wide.columns}
@@ -85,14 +88,14 @@ def told_by(runs: Path, run: str | None, forecaster: str | None, model: str | No
         raise DataMissing(
             f"{folder.name} is no study with arms. Run: moodtape ablate, or name one with --run"
         )
-    table = pd.read_parquet(folder / PREDICTIONS)
+    table = pd.read_parquet(folder / PREDICTIONS).rename(columns=EARLIER)
     # What was planted knows the answers: nobody could have traded on it.
     planted = [arm["name"] for arm in results["arms"] if arm["treatment"] in PLANTS]
-    table = table[~table["model"].isin(planted)]
+    table = table[~table["arm"].isin(planted)]
     told = forecaster or results["question"]["forecaster"]
     _must_be(told, sorted(set(table["forecaster"]) - {"baseline"}), "forecaster", folder)
     chosen = model or real_arm(results) or ""
-    named = sorted(set(table.loc[table["forecaster"].isin([told, "baseline"]), "model"]))
+    named = sorted(set(table.loc[table["forecaster"].isin([told, "baseline"]), "arm"]))
     _must_be(chosen, named, "model", folder)
     config = Config.model_validate(read_json(folder / CONFIG))
     return Told(folder, config, parse_instant(results["question"]["as_of"]), table, told, chosen)

@@ -10,6 +10,7 @@ import numpy as np
 from moodtape.clock import to_datetime64
 from moodtape.forecaster.ablation import Study
 from moodtape.forecaster.arms import NULL, SHIFT
+from moodtape.forecaster.calibration import LEVELS
 from moodtape.forecaster.evidence import target_losses
 from moodtape.forecaster.layers import GATE
 from moodtape.forecaster.report.series import ReportSeries, no_gate
@@ -19,6 +20,9 @@ from moodtape.study.ground import Ground
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+QUANTILES = tuple(f"q{level * 100:02.0f}" for level in LEVELS)
+"""Columns of a forecast's quantiles: `q05` to `q95`."""
 
 
 def report_series(ground: Ground, outcome: Outcome) -> ReportSeries:
@@ -139,9 +143,16 @@ def gate_series(ground: Ground, outcome: Outcome) -> pd.DataFrame:
 
 
 def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:
-    """Return every forecast on the test rows, long: one row a decision, target, model and seed.
+    """Return every forecast on the test rows, long: one row a decision, target, arm and seed.
 
-    `gate` says how far the network let the branch under test in; missing where it has no gate.
+    Columns as in Nixtla's tables (unique_id, ds, cutoff, y), so that their tools read it:
+
+    - unique_id: symbol and target, `BTC/return_1`; ds: when the answer is known, UTC
+    - cutoff: the close of the last bar that was known; fold: the test fold, from 1
+    - arm: or baseline, whose forecaster is `baseline`; seed: of the fit, or the placebo's draw
+    - y: what came, NaN where nothing did; yhat: log return, P(up) or log volatility
+    - q05 to q95: calibrated quantiles around the mean over seeds; NaN of a direction
+    - gate: how far the network let the branch under test in; NaN where it has no gate
     """
     import pandas as pd
 
@@ -154,16 +165,32 @@ def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:
             "fold": study.fold + 1,
         }
         for key, target in dataset.targets.items():
-            known = {**base, "target": key, "actual": target.y[rows]}
+            known = {
+                "unique_id": np.array([f"{name}/{key}" for name in dataset.symbols])[
+                    dataset.symbol[rows]
+                ],
+                "ds": pd.to_datetime(target.known_at[rows]).tz_localize("UTC"),
+                **base, "target": key, "y": target.y[rows],
+            }  # fmt: skip
             for name, arm in study.arms.items():
                 gates = arm.by_key.get(GATE, np.full(arm.by_key[key].shape, np.nan))
+                around = _quantiles(study, name, key)
                 for seed, values in enumerate(arm.by_key[key]):
-                    model = {"forecaster": study.forecaster, "model": name, "seed": seed}
-                    forecast = {"forecast": values, "gate": gates[seed]}
-                    parts.append(pd.DataFrame({**known, **model, **forecast}))
+                    made_by = {"forecaster": study.forecaster, "arm": name, "seed": seed}
+                    forecast = {"yhat": values, **around, "gate": gates[seed]}
+                    parts.append(pd.DataFrame({**known, **made_by, **forecast}))
             for name, by_key in study.baselines.items():
                 if key in by_key and study is studies[0]:
-                    model = {"forecaster": "baseline", "model": name, "seed": 0}
-                    forecast = {"forecast": by_key[key], "gate": np.nan}
-                    parts.append(pd.DataFrame({**known, **model, **forecast}))
+                    made_by = {"forecaster": "baseline", "arm": name, "seed": 0}
+                    around = _quantiles(study, name, key)
+                    forecast = {"yhat": by_key[key], **around, "gate": np.nan}
+                    parts.append(pd.DataFrame({**known, **made_by, **forecast}))
     return pd.concat(parts, ignore_index=True)
+
+
+def _quantiles(study: Study, name: str, key: str) -> dict[str, Any]:
+    """Return the calibrated quantiles of an arm or baseline by column, each of shape (n,)."""
+    found = study.calibrated.get(name, {}).get(key)
+    if found is None or found.ndim == 1:  # a direction has P(up) alone
+        return dict.fromkeys(QUANTILES, np.nan)
+    return dict(zip(QUANTILES, found.T, strict=True))

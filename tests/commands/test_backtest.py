@@ -89,6 +89,16 @@ def test_a_strategy_counts_once_and_other_settings_count_again(studied: Path, ru
     assert tried() == 6
 
 
+def test_forecasts_that_an_earlier_version_kept_are_traded_alike(studied: Path, run: Run) -> None:
+    figures = json.loads(run("backtest", "--json", "--project", studied).out)["results"]
+    (path,) = studied.glob("runs/*/predictions.parquet")
+    names = {"arm": "model", "y": "actual", "yhat": "forecast"}
+    earlier = ["symbol", "cutoff", "fold", "target", "forecaster", "seed", *names.values()]
+    pd.read_parquet(path).rename(columns=names)[earlier].to_parquet(path)
+    again = json.loads(run("backtest", "--json", "--project", studied).out)["results"]
+    assert [row["figures"] for row in again] == [row["figures"] for row in figures]
+
+
 def test_nothing_is_sold_short_without_funding_rates(studied: Path, run: Run) -> None:
     done = run("backtest", "--instrument", "perp", "--json", "--project", studied)
     found = json.loads(done.out)

@@ -223,7 +223,7 @@ def test_a_study_from_files_to_page(
     assert page.startswith("<!doctype html>")
     forecasts = pd.read_parquet(folder / "predictions.parquet")
     arms = {"full", "null", "shift", "echo", "planted"}
-    assert arms | {"persistence", "reversal"} <= set(forecasts["model"])
+    assert arms | {"persistence", "reversal"} <= set(forecasts["arm"])
     assert results["deviations"] == []
     assert f"<code>{results['provenance']['plan']}</code>" in page
     printed = run("ablate", "--project", loaded, "--plan", folder / "plan.json")

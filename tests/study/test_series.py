@@ -10,7 +10,13 @@ import pytest
 
 from moodtape.study.ablate import Outcome
 from moodtape.study.ground import Ground
-from moodtape.study.series import gate_series, loss_series, month_effects, predictions_table
+from moodtape.study.series import (
+    QUANTILES,
+    gate_series,
+    loss_series,
+    month_effects,
+    predictions_table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +49,11 @@ def test_the_gate_over_time_is_the_real_arms_mean_over_seeds(
 def test_every_forecast_says_how_far_its_gate_stood_open(ground: Ground, gated: Outcome) -> None:
     study = gated.studies[0]
     table = predictions_table(ground, [study])
-    real = table[table["model"] == study.real]
+    real = table[table["arm"] == study.real]
     for seed, expected in enumerate(study.arms[study.real].by_key["gate"]):
         for _, part in real[real["seed"] == seed].groupby("target"):
             np.testing.assert_array_equal(part["gate"], expected)
-    assert table.loc[table["model"] != study.real, "gate"].isna().all()
+    assert table.loc[table["arm"] != study.real, "gate"].isna().all()
     assert set(table["target"]) == set(ground.dataset.targets), "a gate is no target"
 
 
@@ -69,3 +75,28 @@ def test_months_add_up_to_the_effect(ground: Ground, outcome: Outcome) -> None:
         assert sum(row["n"] for row in mine) == answer.n
         whole = sum(row["effect"] * row["n"] for row in mine) / answer.n
         assert whole == pytest.approx(answer.effect, abs=1e-12)
+
+
+def test_forecasts_are_kept_in_long_form(ground: Ground, outcome: Outcome) -> None:
+    study, targets = outcome.studies[0], ground.dataset.targets
+    table = predictions_table(ground, [study])
+    assert not table.duplicated(["unique_id", "cutoff", "forecaster", "arm", "seed"]).any()
+    due = table["ds"].notna()
+    assert (table["ds"] > table["cutoff"])[due].all(), "an answer is known after the forecast"
+    assert table.loc[~due, "y"].isna().all(), "or never"
+    for key, target in targets.items():
+        mine = table[(table["unique_id"] == f"BTC/{key}") & (table["arm"] == study.real)]
+        arm = study.arms[study.real].by_key[key]
+        assert set(mine["seed"]) == set(range(len(arm)))
+        for seed, values in enumerate(arm):
+            one = mine[mine["seed"] == seed]
+            np.testing.assert_array_equal(one["yhat"], values)
+            np.testing.assert_array_equal(one["y"], target.y[study.rows])
+            known = one["ds"].dt.tz_localize(None).to_numpy("datetime64[us]")
+            np.testing.assert_array_equal(known, target.known_at[study.rows])
+            calibrated = study.calibrated[study.real][key]
+            if key.startswith("direction"):
+                assert one[list(QUANTILES)].isna().all(axis=None), "P(up) says it all"
+            else:
+                np.testing.assert_array_equal(one[list(QUANTILES)], calibrated)
+                assert not np.isnan(calibrated).all(), "nothing was compared"

@@ -146,10 +146,8 @@ def detectable(answer: Mapping[str, Any]) -> str:
     >>> detectable({"minimum_detectable_effect": None, "detectable": {"above": 0.04}})
     'above 4.0\xa0%'
     """
-    above = (answer.get("detectable") or {}).get("above")
-    if above is not None:
-        return f"above {percent(above)}"
-    return percent(answer["minimum_detectable_effect"])
+    size, found = _looked_for(answer)
+    return size if found else f"above {size}"
 
 
 def why(answer: Mapping[str, Any]) -> str:
@@ -162,8 +160,13 @@ def why(answer: Mapping[str, Any]) -> str:
     'a gain of 0.60\xa0% would have been found'
     """
     told = list(answer.get("reasons") or ())
-    if (looked := answer.get("detectable")) is not None:
-        none = looked.get("above") is not None
-        size = percent(looked["above"] if none else answer["minimum_detectable_effect"])
-        told.append(f"{'not even ' if none else ''}a gain of {size} would have been found")
+    if answer.get("detectable"):
+        size, found = _looked_for(answer)
+        told.append(f"{'' if found else 'not even '}a gain of {size} would have been found")
     return "; ".join(told)
+
+
+def _looked_for(answer: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the smallest gain that was found, or the largest that was not, and which it is."""
+    above = (answer.get("detectable") or {}).get("above")
+    return percent(answer["minimum_detectable_effect"] if above is None else above), above is None
