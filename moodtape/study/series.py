@@ -151,7 +151,8 @@ def predictions_table(ground: Ground, studies: Sequence[Study]) -> pd.DataFrame:
     - cutoff: the close of the last bar that was known; fold: the test fold, from 1
     - arm: or baseline, whose forecaster is `baseline`; seed: of the fit, or the placebo's draw
     - y: what came, NaN where nothing did; yhat: log return, P(up) or log volatility
-    - q05 to q95: calibrated quantiles around the mean over seeds; NaN of a direction
+    - q05 to q95: calibrated quantiles around the mean over seeds; NaN of a direction, and where
+      the rows were too few (19 for one in twenty)
     - gate: how far the network let the branch under test in; NaN where it has no gate
     """
     import pandas as pd
